@@ -1,0 +1,1 @@
+//! oxkeeper: a server that takes the place of Apache ZooKeeper.
