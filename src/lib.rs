@@ -1,1 +1,3 @@
 //! oxkeeper: a server that takes the place of Apache ZooKeeper.
+
+pub mod base;

@@ -1,0 +1,10 @@
+//! Words everyone speaks: zxids, ids, paths, points in time.
+
+mod ids;
+pub mod path;
+mod time;
+mod zxid;
+
+pub use ids::{ServerId, SessionId};
+pub use time::{Mono, Now, WallMs};
+pub use zxid::{Epoch, Zxid};
