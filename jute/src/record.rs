@@ -21,7 +21,7 @@ pub trait Wire: Sized {
 macro_rules! records {
     ($( $(#[$doc:meta])* $name:ident { $( $(#[$field_doc:meta])* $field:ident: $type:ty ),* $(,)? } )*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
         pub struct $name { $( $(#[$field_doc])* pub $field: $type ),* }
 
         impl crate::Wire for $name {
