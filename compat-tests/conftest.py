@@ -1,0 +1,60 @@
+"""Options and fixtures every compat test shares."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from harness import servers  # noqa: E402  (the path above makes it importable)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--only", choices=servers.KINDS, default=None,
+                     help="run against this kind of server alone")
+
+
+def kinds(config):
+    only = config.getoption("--only")
+    return [only] if only else list(servers.KINDS)
+
+
+def pytest_sessionstart(session):
+    binary = servers.oxkeeper_binary()
+    if session.config.getoption("--only") != "java" and not binary.exists():
+        raise pytest.UsageError(
+            f"no binary at {binary}: build it, name it in OXKEEPER_BIN, or say --only java")
+
+
+def pytest_generate_tests(metafunc):
+    """`server_kind` (and `server`, built on it) runs once per kind."""
+    if "server_kind" in metafunc.fixturenames:
+        metafunc.parametrize("server_kind", kinds(metafunc.config), scope="session")
+
+
+@pytest.fixture
+def server_options():
+    """Arguments for `servers.start`; a test module overrides this to configure its servers."""
+    return {}
+
+
+@pytest.fixture
+def server(server_kind, server_options):
+    """A fresh server of each kind, ended after the test."""
+    with servers.start(server_kind, **server_options) as running:
+        yield running
+
+
+@pytest.fixture
+def start_server():
+    """`servers.start` whose servers are ended after the test."""
+    started = []
+
+    def start(*args, **kwargs):
+        started.append(servers.start(*args, **kwargs))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.cleanup()
