@@ -519,7 +519,7 @@ public final class ClientSuite {
                 // Of multi and getEphemerals this client hands on what the server said: the chroot is still on.
                 Checks.equal("/app/team/m/s-0000000000", ((OpResult.CreateResult) done.get(1)).getPath(), "multi result");
                 Checks.equal(List.of("/app/team/s0000000001"), c.zk.getEphemerals("/"), "ephemerals");
-                Checks.equal(5, c.zk.getAllChildrenNumber("/"), "all below the chroot");
+                Checks.equal(6, c.zk.getAllChildrenNumber("/"), "all below the chroot");
                 c.zk.setACL("/m", Ids.READ_ACL_UNSAFE, 0);
                 Checks.fails(KeeperException.NoAuthException.class, () -> c.create("/m/x"));
                 c.zk.delete("/a", 1);
