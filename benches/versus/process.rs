@@ -1,0 +1,233 @@
+//! The servers under comparison as plain processes, and what the kernel says of them.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
+
+/// Which server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// Apache ZooKeeper 3.9.5, from the folder `compat-tests/install` fills.
+    Java,
+    /// This repository's release binary.
+    Oxkeeper,
+}
+
+impl Kind {
+    /// Both, in the order they take their turns.
+    pub const BOTH: [Kind; 2] = [Kind::Java, Kind::Oxkeeper];
+}
+
+/// A data folder with its zoo.cfg, and the process that serves it, if one runs. Ends the process when dropped.
+pub struct Server {
+    kind: Kind,
+    home: PathBuf,
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Server {
+    /// Writes a configuration of nothing but defaults into the new folder `home`; starts nothing.
+    ///
+    /// # Errors
+    /// The folder exists or cannot be made.
+    pub fn new(kind: Kind, home: PathBuf, connections: u32) -> io::Result<Self> {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+            .local_addr()?
+            .port();
+        fs::create_dir_all(home.join("data"))?;
+        let mut text = format!(
+            "tickTime=2000\ndataDir={}\nclientPort={port}\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\n",
+            home.join("data").display()
+        );
+        if connections >= 60 {
+            text += "maxClientCnxns=0\n";
+        }
+        fs::write(home.join("zoo.cfg"), text)?;
+        fs::write(home.join("log4j2.properties"), LOG4J2)?;
+        Ok(Server {
+            kind,
+            home,
+            port,
+            child: None,
+        })
+    }
+
+    /// Starts the process and waits until `srvr` names its mode; returns how long that took.
+    ///
+    /// # Errors
+    /// The process cannot be started, ends, or does not serve within five minutes; the text holds its log's end.
+    pub fn start(&mut self) -> Result<Duration, String> {
+        let log =
+            fs::File::create(self.home.join("server.log")).map_err(|error| error.to_string())?;
+        let copy = log.try_clone().map_err(|error| error.to_string())?;
+        let mut command = self.command()?;
+        command
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(copy)
+            .current_dir(&self.home);
+        let started = Instant::now();
+        let child = command
+            .spawn()
+            .map_err(|error| format!("{command:?}: {error}"))?;
+        let child = self.child.insert(child);
+        while started.elapsed() < Duration::from_secs(300) {
+            if srvr(self.port).is_ok_and(|text| text.contains("Mode:")) {
+                return Ok(started.elapsed());
+            }
+            if let Ok(Some(status)) = child.try_wait() {
+                return Err(format!(
+                    "{:?} ended with {status}\n{}",
+                    self.kind,
+                    self.log_end()
+                ));
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        Err(format!(
+            "{:?} does not serve\n{}",
+            self.kind,
+            self.log_end()
+        ))
+    }
+
+    /// Ends the process with SIGTERM and waits for it.
+    pub fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let pid = rustix::process::Pid::from_child(&child);
+            let asked = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            if asked.is_err() || child.wait().is_err() {
+                child.kill().ok();
+            }
+        }
+    }
+
+    /// Where it serves.
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// The running process; 0, which is no process, when stopped.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
+    /// Reads every file of the data folder, so that a start finds them in the page cache; returns their bytes.
+    pub fn warm_page_cache(&self) -> io::Result<u64> {
+        let mut total = 0;
+        for entry in fs::read_dir(self.home.join("data/version-2"))? {
+            let mut file = fs::File::open(entry?.path())?;
+            total += io::copy(&mut file, &mut io::sink())?;
+        }
+        Ok(total)
+    }
+
+    fn command(&self) -> Result<Command, String> {
+        let config = self.home.join("zoo.cfg");
+        let mut command;
+        match self.kind {
+            Kind::Java => {
+                let jars = java_folder()?;
+                command = Command::new("java");
+                // The heap of zkEnv.sh, and otherwise what the JVM does by itself.
+                command.arg("-Xmx1000m");
+                command.arg(format!(
+                    "-Dlog4j2.configurationFile={}/log4j2.properties",
+                    self.home.display()
+                ));
+                command.arg("-cp").arg(format!("{}/*", jars.display()));
+                command
+                    .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
+                    .arg(config);
+            }
+            Kind::Oxkeeper => {
+                command = Command::new(oxkeeper_binary()?);
+                command.arg("server").arg(config);
+            }
+        }
+        Ok(command)
+    }
+
+    fn log_end(&self) -> String {
+        let text = fs::read_to_string(self.home.join("server.log")).unwrap_or_default();
+        let lines: Vec<_> = text.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+const LOG4J2: &str = "status = error
+appender.out.type = Console
+appender.out.name = out
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d{ISO8601} [myid:%X{myid}] - %-5p [%t:%C{1}@%L] - %m%n
+rootLogger.level = info
+rootLogger.appenderRef.out.ref = out
+";
+
+fn java_folder() -> Result<PathBuf, String> {
+    let cache = match (std::env::var_os("OXKEEPER_CACHE"), std::env::var_os("HOME")) {
+        (Some(cache), _) => PathBuf::from(cache),
+        (None, Some(home)) => Path::new(&home).join(".cache/oxkeeper"),
+        (None, None) => return Err("neither OXKEEPER_CACHE nor HOME is set".into()),
+    };
+    let jars = cache.join("zk-3.9.5");
+    match jars.is_dir() {
+        true => Ok(jars),
+        false => Err(format!(
+            "{} is missing: run compat-tests/install",
+            jars.display()
+        )),
+    }
+}
+
+fn oxkeeper_binary() -> Result<PathBuf, String> {
+    let binary = match std::env::var_os("OXKEEPER_BIN") {
+        Some(named) => PathBuf::from(named),
+        None => PathBuf::from(env!("CARGO_BIN_EXE_oxkeeper")),
+    };
+    match binary.is_file() {
+        true => Ok(binary),
+        false => Err(format!("{} is missing", binary.display())),
+    }
+}
+
+fn srvr(port: u16) -> io::Result<String> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.write_all(b"srvr")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// CPU time a process has used, user and system, in seconds; None when there is no such process.
+pub fn cpu_seconds(pid: u32) -> Option<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything; utime and stime are the 12th and 13th field after it.
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<f64>().ok();
+    Some((ticks()? + ticks()?) / TICKS_PER_SECOND)
+}
+
+/// USER_HZ, the same on every Linux this builds for.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Resident memory of a process in bytes; None when there is no such process.
+pub fn resident_bytes(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
