@@ -1,6 +1,7 @@
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.HashSet;
@@ -548,8 +549,9 @@ public final class CuratorSuite {
             first.start();
             second.start();
             Checks.await("both", () -> second.getCurrentMembers().keySet().equals(Set.of("first", "second")));
-            second.setThisData("2".getBytes(UTF_8));
-            Checks.await("data", () -> "2".equals(new String(first.getCurrentMembers().get("second"), UTF_8)));
+            byte[] data = "2".getBytes(UTF_8);
+            second.setThisData(data);
+            Checks.await("data", () -> Arrays.equals(data, first.getCurrentMembers().get("second")));
             relay.shut();
             Checks.await("one expired", () -> second.getCurrentMembers().keySet().equals(Set.of("second")));
             relay.open();

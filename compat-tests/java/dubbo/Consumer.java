@@ -1,0 +1,83 @@
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.TreeSet;
+import org.apache.dubbo.config.ReferenceConfig;
+import org.apache.dubbo.config.bootstrap.DubboBootstrap;
+import org.apache.dubbo.rpc.Invoker;
+import org.apache.dubbo.rpc.cluster.ClusterInvoker;
+
+/**
+ * Argument: server. Knows the Greeter twice, found by interface and by application, and prints each list of provider
+ * ports whenever it changes, as "interface [1, 2]". The line "call" on its input asks both and prints their answers.
+ */
+public final class Consumer {
+    private enum Discovery {
+        INTERFACE, APPLICATION;
+
+        String word() {
+            return name().toLowerCase();
+        }
+    }
+
+    private static final Map<Discovery, ReferenceConfig<Greeter>> REFERENCES = new EnumMap<>(Discovery.class);
+
+    public static void main(String[] args) throws Exception {
+        DubboBootstrap bootstrap = Settings.bootstrap("greeter-consumer", args[0]);
+        for (Discovery discovery : Discovery.values()) {
+            ReferenceConfig<Greeter> reference = new ReferenceConfig<>();
+            reference.setInterface(Greeter.class);
+            reference.setId(discovery.word());
+            reference.setCheck(false);
+            reference.setScope("remote");
+            reference.setProvidedBy("greeter-provider");
+            reference.setParameters(Map.of("migration.step", "FORCE_" + discovery));
+            REFERENCES.put(discovery, reference);
+            bootstrap.reference(reference);
+        }
+        bootstrap.start();
+        System.out.println("started");
+        Thread lists = new Thread(Consumer::printLists, "lists");
+        lists.setDaemon(true);
+        lists.start();
+        BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
+        for (String line = in.readLine(); line != null; line = in.readLine()) {
+            REFERENCES.forEach((discovery, reference) -> {
+                try {
+                    System.out.println(discovery.word() + " answer " + reference.get().greet("you"));
+                } catch (RuntimeException e) {
+                    System.out.println(discovery.word() + " error " + e.getMessage());
+                }
+            });
+        }
+        Runtime.getRuntime().halt(0);
+    }
+
+    private static void printLists() {
+        Map<Discovery, String> printed = new EnumMap<>(Discovery.class);
+        while (true) {
+            REFERENCES.forEach((discovery, reference) -> {
+                String ports = ports(reference);
+                if (!ports.equals(printed.put(discovery, ports))) {
+                    System.out.println(discovery.word() + " " + ports);
+                }
+            });
+            try {
+                Thread.sleep(20);
+            } catch (InterruptedException e) {
+                return;
+            }
+        }
+    }
+
+    private static String ports(ReferenceConfig<Greeter> reference) {
+        reference.get();
+        TreeSet<Integer> ports = new TreeSet<>();
+        Invoker<?> invoker = reference.getInvoker();
+        for (Invoker<?> provider : ((ClusterInvoker<?>) invoker).getDirectory().getAllInvokers()) {
+            ports.add(provider.getUrl().getPort());
+        }
+        return ports.toString();
+    }
+}
