@@ -1,3 +1,4 @@
 //! oxkeeper: a server that takes the place of Apache ZooKeeper.
 
 pub mod base;
+pub mod tree;
