@@ -1,4 +1,5 @@
 //! oxkeeper: a server that takes the place of Apache ZooKeeper.
 
 pub mod base;
+pub mod config;
 pub mod tree;

@@ -1,0 +1,69 @@
+//! Every bound of every queue and frame in one place. What an operator can set is in
+//! [`Config`](super::Config); this file has what it starts from and what is fixed. Bytes unless the
+//! name says otherwise.
+
+/// Longest client request, and with the extra below the longest string or buffer in it:
+/// `jute.maxbuffer`.
+/// Source: `BinaryInputArchive.maxBuffer`.
+pub const JUTE_MAX_BUFFER: usize = 0xf_ffff;
+
+/// Least room beyond `jute.maxbuffer` for records read back. Source:
+/// `BinaryInputArchive.extraMaxBuffer`.
+pub const JUTE_EXTRA_SIZE_MIN: usize = 1024;
+
+/// Most snapshots and their logs that purging may leave, at the least. Source:
+/// `QuorumPeerConfig.MIN_SNAP_RETAIN_COUNT`.
+pub const SNAP_RETAIN_COUNT_MIN: u32 = 3;
+
+/// Connections the system may hold complete but not yet accepted, where the configuration leaves it
+/// open: Java's default.
+pub const LISTEN_BACKLOG: u32 = 50;
+
+/// Replies waiting for one client beyond which its socket is not read any more. One reply of any
+/// size is always let in.
+pub const OUTBOX_REPLY_BYTES: usize = 1 << 20;
+
+/// Notifications waiting for one client beyond which its connection is closed: it reads slower than
+/// events happen.
+pub const OUTBOX_NOTIFICATION_BYTES: usize = 16 << 20;
+
+/// Bytes a connection reads from its socket at once.
+pub const SOCKET_READ_BYTES: usize = 64 << 10;
+
+/// Requests waiting for the commit loop, from all connections together.
+pub const COMMIT_LOOP_MAILBOX: usize = 16 << 10;
+
+/// Inputs the commit loop takes from its mailbox before it acts on them, and so the transactions of
+/// one batch.
+pub const COMMIT_LOOP_BATCH: usize = 1 << 10;
+
+/// Transactions waiting for the log writer. Only this queue, when full, stops client submissions.
+pub const LOG_QUEUE_TXNS: usize = 16 << 10;
+
+/// Bytes of transactions waiting for the log writer.
+pub const LOG_QUEUE_BYTES: usize = 64 << 20;
+
+/// Riders (reads and pings behind a write) answered under one guard of the gate.
+pub const RIDERS_PER_GUARD: usize = 256;
+
+/// Slots a snapshot visits under one read guard of the gate: about 100 µs.
+pub const SNAPSHOT_SLOTS_PER_GUARD: usize = 512;
+
+/// Children whose subtrees are counted, or watches that are set, under one guard of the gate.
+pub const PATHS_PER_GUARD: usize = 1 << 10;
+
+/// Identities one connection may collect with `auth` packets.
+pub const IDENTITIES_PER_CONNECTION: usize = 1 << 10;
+
+const _: () = assert!(
+    OUTBOX_NOTIFICATION_BYTES > OUTBOX_REPLY_BYTES,
+    "replies only push back"
+);
+const _: () = assert!(
+    LOG_QUEUE_BYTES > 2 * JUTE_MAX_BUFFER,
+    "a legal request must fit the queue"
+);
+const _: () = assert!(
+    LOG_QUEUE_TXNS >= COMMIT_LOOP_BATCH,
+    "one batch must fit the log queue"
+);
