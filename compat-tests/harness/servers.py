@@ -152,6 +152,10 @@ class Server:
             self.stop()
         self._launch()
 
+    def spawn(self):
+        """Starts the process again without waiting for anything, to be killed on its way up."""
+        self._spawn()
+
     def cleanup(self):
         """Ends the process and removes the temporary folder (never a data folder given to start)."""
         if self.running:
