@@ -182,10 +182,11 @@ def check(server, writers, record):
 
     Afterwards every writer knows its state exactly, and has a connection.
     """
-    resumed = {writer: writer.has_session and writer.connect(server) for writer in writers}
     record.restarted()
-    reader = wire.Client(server, seen=record.highest)
+    # A client that has seen more than the server has would only be hung up on, so zxids are compared first.
+    reader = wire.Client(server)
     sequence = _read_sequence(reader, record)
+    resumed = {writer: writer.has_session and writer.connect(server) for writer in writers}
     for writer in writers:
         seen = model.State(_read_folder(reader, writer.folder), {}, resumed[writer])
         number = writer.folder.rpartition("/")[2]
