@@ -164,11 +164,10 @@ pub(super) fn tree(config: &mut Config, keys: &mut Lookup<'_>) {
     config.extended_types = keys.flag("extendedTypesEnabled");
     config.emulate_353_ttl = keys.flag("emulate353TTLNodes");
     config.jute_max_buffer = size(keys.count("jute.maxbuffer"));
-    let extra = match keys.number("jute.maxbuffer.extrasize") {
-        // Nothing written, or nothing that can be read.
-        0 => config.jute_max_buffer,
-        extra => usize::try_from(extra).unwrap_or(0),
-    };
+    let extra = keys.written_number("jute.maxbuffer.extrasize");
+    let extra = extra.map_or(config.jute_max_buffer, |extra| {
+        usize::try_from(extra).unwrap_or(0)
+    });
     config.jute_extra_size = extra.max(limits::JUTE_EXTRA_SIZE_MIN);
     let interval = "znode.container.checkIntervalMs";
     config.container_check_interval = millis(keys.number(interval));

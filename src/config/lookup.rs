@@ -185,29 +185,29 @@ impl<'a> Lookup<'a> {
         written.or_else(|| (!default.is_empty()).then(|| default.to_owned()))
     }
 
-    /// A number, written or by default. A bad one is an error for a named key, else a warning and
-    /// the default.
+    /// A number, written or by default; 0 where there is no default.
     pub fn number(&mut self, name: &str) -> i64 {
+        let default = numbers::parse_decimal(row(name).default).unwrap_or(0);
+        self.written_number(name).unwrap_or(default)
+    }
+
+    /// A number, if one is written. A bad one is an error for a named key, else a warning and as
+    /// good as none.
+    pub fn written_number(&mut self, name: &str) -> Option<i64> {
         let key = row(name);
         let named = matches!(key.scope, Scope::Named | Scope::NamedOrProperty);
-        let read = |text: &str| match key.kind {
-            Kind::Int if named => numbers::parse_decimal_i32(text).map(i64::from),
-            Kind::Long if named => numbers::parse_decimal(text),
-            Kind::Int => numbers::decode_i32(text).map(i64::from),
-            Kind::Decimal | Kind::StrictDecimal => numbers::parse_decimal(text),
-            _ => numbers::decode(text),
+        let found = self.find(name)?;
+        let number = match key.kind {
+            Kind::Int if named => numbers::parse_decimal_i32(&found.value).map(i64::from),
+            Kind::Long if named => numbers::parse_decimal(&found.value),
+            Kind::Int => numbers::decode_i32(&found.value).map(i64::from),
+            Kind::Decimal | Kind::StrictDecimal => numbers::parse_decimal(&found.value),
+            _ => numbers::decode(&found.value),
         };
-        let default = read(key.default).unwrap_or(0);
-        let Some(found) = self.find(name) else {
-            return default;
-        };
-        if let Some(number) = read(&found.value) {
-            return number;
-        }
-        if named || key.kind == Kind::StrictDecimal {
+        if number.is_none() && (named || key.kind == Kind::StrictDecimal) {
             let text = format!("{}: must be a number{}", found.written, unit(key));
             self.push(Severity::Error, found.line, text);
-        } else {
+        } else if number.is_none() {
             let instead = if key.default.is_empty() {
                 "the default"
             } else {
@@ -219,7 +219,7 @@ impl<'a> Lookup<'a> {
             );
             self.push(Severity::Warning, found.line, text);
         }
-        default
+        number
     }
 
     /// A number that cannot be below zero here; Java takes a negative one as it takes zero.
@@ -254,7 +254,8 @@ impl<'a> Lookup<'a> {
         if let Some(flag) = numbers::parse_strict_bool(&found.value) {
             return flag;
         }
-        if key.scope == Scope::Named {
+        let written_in_file = key.scope == Scope::NamedOrProperty && found.line.is_some();
+        if key.scope == Scope::Named || written_in_file {
             let text = format!("{}: must be true or false", found.written);
             self.push(Severity::Error, found.line, text);
             return default;

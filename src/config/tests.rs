@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::ensemble::HostPort;
 use super::keys::{self, Key, Scope, Support};
+use super::limits;
 use super::server::{Compression, Config, ConfigSources, Loaded, Pointers};
 
 const MINIMAL: &str = "dataDir=/d\nclientPort=2181\n";
@@ -123,7 +124,7 @@ fn defaults_are_those_of_java() {
     assert_eq!(config.snapshot_compression, Compression::None);
     assert_eq!(
         (config.jute_max_buffer, config.jute_extra_size),
-        (0xfffff, 0xfffff)
+        (limits::JUTE_MAX_BUFFER, limits::JUTE_MAX_BUFFER)
     );
     assert_eq!(config.container_check_interval, Duration::from_secs(60));
     assert_eq!(
@@ -334,7 +335,10 @@ fn values_out_of_range_are_moved_where_java_moves_them() {
     );
     assert_eq!((config.snap_retain_count, config.snap_count), (3, 2));
     assert_eq!(config.snap_size_limit_bytes, None);
-    assert_eq!(quiet("jute.maxbuffer.extrasize=5\n").jute_extra_size, 1024);
+    for extra in ["5", "0", "-1"] {
+        let config = quiet(&format!("jute.maxbuffer.extrasize={extra}\n"));
+        assert_eq!(config.jute_extra_size, limits::JUTE_EXTRA_SIZE_MIN);
+    }
     assert_eq!(
         quiet("autopurge.purgeInterval=2\n").purge_interval,
         Some(Duration::from_secs(7200))
@@ -639,6 +643,10 @@ fn several_addresses_are_switched_on_in_the_file_or_by_a_property() {
     let cfg = format!("{MINIMAL}{line}");
     let property = with_properties(&cfg, &[("zookeeper.multiAddress.enabled", "true")]);
     assert!(errors_of(&property).is_empty());
+    assert_eq!(
+        errors("multiAddress.enabled=x\n"),
+        ["zoo.cfg:3: multiAddress.enabled=x: must be true or false"]
+    );
 }
 
 #[test]
@@ -891,6 +899,8 @@ fn every_key_is_honoured_or_named() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn any_bytes_are_parsed_without_a_panic(cfg in proptest::collection::vec(any::<u8>(), 0..300)) {
         let dynamic = Some(("d.1".to_owned(), cfg.clone()));
