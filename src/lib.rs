@@ -2,4 +2,5 @@
 
 pub mod base;
 pub mod config;
+pub mod storage;
 pub mod tree;

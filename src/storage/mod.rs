@@ -1,0 +1,33 @@
+//! Bytes on disk, in Java's formats: the transaction log, snapshots, and how a server finds back to its state.
+//!
+//! ```text
+//! runtime: log writer   --- append, sync --->  txnlog::LogWriter  ---+
+//! runtime: snapshotter  --- body, finish --->  snapshot::Writer   ---+--> Disk (OsDisk, or the simulated one)
+//! start                 --- recover -------->  snapshot + txnlog  ---+
+//! ```
+//!
+//! Promises:
+//! 1. What [`txnlog::LogWriter::sync`] returned for is there after every crash; what it did not may be there or not,
+//!    but only as a whole and in order.
+//! 2. A snapshot appears under its name only when it is complete and durable.
+//! 3. [`recover`] comes back with everything that was acknowledged, or with an error that says what is in the way.
+//!    It cuts and deletes nothing before all of it was found readable.
+//!
+//! Nothing in here looks at a clock or keeps a thread; files are reached through [`Disk`] alone.
+//! Source: package `org.apache.zookeeper.server.persistence`.
+
+mod disk;
+mod error;
+mod names;
+mod os_disk;
+pub mod purge;
+mod recover;
+pub mod snap_policy;
+pub mod snapshot;
+pub mod txnlog;
+
+pub use disk::{Disk, DiskFile, MemoryFile};
+pub use error::StorageError;
+pub use names::{Dirs, INITIALIZE, VERSION_DIR};
+pub use os_disk::OsDisk;
+pub use recover::{Base, RecoverOptions, Recovered, recover};
