@@ -78,7 +78,7 @@ impl LogReader {
     /// What the disk says.
     pub fn new(file: Box<dyn DiskFile>, path: PathBuf) -> Result<LogReader, StorageError> {
         let len = file
-            .len()
+            .size()
             .map_err(|error| StorageError::io("read", &path, error))?;
         Ok(LogReader {
             file,
