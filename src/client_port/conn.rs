@@ -1,0 +1,357 @@
+//! One connection: bytes in, requests to the gate or the loop, bytes out.
+//!
+//! ```text
+//!   socket -> input -> frames -> read alone: gate -> outbox -> output -> socket
+//!                             -> otherwise:  mailbox -> commit loop -> outbox
+//! ```
+//!
+//! Source: `NIOServerCnxn`, `ZooKeeperServer.processPacket`.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes, BytesMut};
+use jute::proto::{AuthPacket, ConnectRequest, ReplyHeader};
+use jute::{ErrorCode, Reader, Wire, Writer};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::codec::{self, Frame};
+use super::{ClientPort, Stopping};
+use crate::admin::four_letter;
+use crate::auth;
+use crate::base::Mono;
+use crate::replica::conn::Conn;
+use crate::replica::lane::Lane;
+use crate::replica::outbox::Wakes;
+use crate::replica::request::{ReadRequest, Request};
+use crate::replica::status::Latencies;
+use crate::replica::{Input, Read};
+use crate::runtime::mailbox::Message;
+
+/// Serves `stream` until either side ends it.
+pub async fn serve(port: Arc<ClientPort>, stream: TcpStream, conn: Arc<Conn>, stop: Stopping) {
+    let opened = Instant::now();
+    let mut task = Task {
+        sessionless: Box::pin(sleep_until(opened + port.sessionless_timeout())),
+        port,
+        stream,
+        conn: conn.clone(),
+        phase: Phase::First,
+        input: BytesMut::with_capacity(READ_BYTES),
+        output: BytesMut::new(),
+        batch: Vec::new(),
+        wakes: Wakes::default(),
+        latencies: Latencies::default(),
+        frames_in: 0,
+        last_word: false,
+        stop,
+    };
+    let end = task.run().await;
+    tracing::debug!("{}: connection closed: {end}", conn.remote);
+    conn.outbox.close(&mut Wakes::default());
+    task.port.gate.drop_conn(&conn);
+    task.port.mailbox.push(Message::Input(Input::Gone { conn }));
+}
+
+/// Bytes a connection reserves for one read.
+const READ_BYTES: usize = 16 << 10;
+/// Buffers larger than this are given back once they are empty.
+const KEEP_BYTES: usize = 256 << 10;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing was accepted yet: a connect request or a four-letter word may come.
+    First,
+    /// The commit loop decides on the session; what follows waits in the socket.
+    Connecting,
+    /// Requests.
+    Established,
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error("the client closed it")]
+    ByClient,
+    #[error("the server had nothing more to say")]
+    LastWord,
+    #[error("no session within the time for one")]
+    Sessionless,
+    #[error("the server stops")]
+    Stopping,
+    #[error("frame length {0} is not allowed, the limit is {1}")]
+    FrameLength(i32, usize),
+    #[error("{0}")]
+    Malformed(#[from] jute::DecodeError),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+enum Ready {
+    Readable,
+    Again,
+    Sessionless,
+}
+
+struct Task {
+    port: Arc<ClientPort>,
+    stream: TcpStream,
+    conn: Arc<Conn>,
+    phase: Phase,
+    input: BytesMut,
+    output: BytesMut,
+    batch: Vec<Message>,
+    wakes: Wakes,
+    latencies: Latencies,
+    frames_in: u64,
+    last_word: bool,
+    stop: Stopping,
+    sessionless: Pin<Box<Sleep>>,
+}
+
+impl Task {
+    async fn run(&mut self) -> End {
+        loop {
+            if let Err(end) = self.process().and_then(|()| self.flush()) {
+                return end;
+            }
+            if self.last_word && self.output.is_empty() {
+                return End::LastWord;
+            }
+            if self.stop.is_set() && self.is_idle() {
+                return End::Stopping;
+            }
+            match poll_fn(|cx| self.poll_ready(cx)).await {
+                Ready::Again => {}
+                Ready::Sessionless => return End::Sessionless,
+                Ready::Readable => match self.read() {
+                    Ok(()) => {}
+                    Err(end) => return end,
+                },
+            }
+        }
+    }
+
+    /// Reads once; the socket says again whether there is more.
+    fn read(&mut self) -> Result<(), End> {
+        self.input.reserve(READ_BYTES);
+        match self.stream.try_read_buf(&mut self.input) {
+            Ok(0) => Err(End::ByClient),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Ready> {
+        if self.stop.poll_set(cx).is_ready() && self.phase != Phase::Connecting && self.is_idle() {
+            return Poll::Ready(Ready::Again);
+        }
+        if self.output.is_empty() {
+            if self.conn.outbox.poll_filled(cx).is_ready() {
+                return Poll::Ready(Ready::Again);
+            }
+        } else if self.conn.outbox.poll_closed(cx).is_ready()
+            || self.stream.poll_write_ready(cx).is_ready()
+        {
+            return Poll::Ready(Ready::Again);
+        }
+        if self.phase != Phase::Established && self.sessionless.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ready::Sessionless);
+        }
+        // While the session is being decided on, a client that hangs up is only noticed afterwards, as in Java.
+        if !self.is_held() && !self.stop.is_set() && self.stream.poll_read_ready(cx).is_ready() {
+            return Poll::Ready(Ready::Readable);
+        }
+        Poll::Pending
+    }
+
+    /// Nothing is owed to the client, and it waits for nothing.
+    fn is_idle(&self) -> bool {
+        let waits = self.conn.lane.get().is_some_and(|lane| lane.in_loop() > 0);
+        self.output.is_empty() && self.conn.outbox.is_empty() && !waits
+    }
+
+    /// Whether to leave further frames where they are: the session is undecided, or the client does not take its
+    /// replies, or it waits for some while the whole server has too much to do. Its own replies end each of these.
+    fn is_held(&self) -> bool {
+        if self.phase == Phase::Connecting || self.last_word {
+            return true;
+        }
+        let owed = self.output.len() + self.conn.outbox.len();
+        if owed > self.port.reply_backlog_bytes {
+            return true;
+        }
+        let waits = self.conn.lane.get().is_some_and(|lane| lane.in_loop() > 0);
+        waits && self.port.counters.outstanding() > self.port.outstanding_limit
+    }
+
+    /// Takes every whole frame of the input that may be taken now.
+    fn process(&mut self) -> Result<(), End> {
+        if self.phase == Phase::Connecting && self.conn.lane.get().is_some() {
+            self.phase = Phase::Established;
+        }
+        let now = self.port.clock.mono();
+        let result = self.frames(now);
+        self.wakes.clear();
+        self.port.counters.answered(&mut self.latencies);
+        if self.frames_in > 0 {
+            self.port.counters.received(self.frames_in);
+            self.conn.stats.received(self.frames_in);
+            self.frames_in = 0;
+        }
+        self.port.mailbox.push_all(&mut self.batch);
+        result
+    }
+
+    fn frames(&mut self, now: Mono) -> Result<(), End> {
+        while !self.is_held() && !self.stop.is_set() {
+            let Some(word) = self.input.first_chunk::<4>().copied() else { break };
+            if self.phase == Phase::First && four_letter::is_word(word) {
+                self.four_letter_word(word);
+                break;
+            }
+            let claimed = i32::from_be_bytes(word);
+            let length = usize::try_from(claimed).unwrap_or(usize::MAX);
+            if length > self.port.frame_limit {
+                return Err(End::FrameLength(claimed, self.port.frame_limit));
+            }
+            if self.input.len() - 4 < length {
+                break;
+            }
+            self.input.advance(4);
+            let frame = self.input.split_to(length).freeze();
+            self.frames_in += 1;
+            match self.phase {
+                Phase::First => self.first_frame(frame)?,
+                Phase::Connecting => unreachable!("held until the session is decided on"),
+                Phase::Established => self.request(frame, now)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn four_letter_word(&mut self, word: [u8; 4]) {
+        self.input.clear();
+        self.frames_in += 1;
+        let answer = four_letter::answer(&self.port.admin, word, &self.conn);
+        self.conn.outbox.reply(&mut self.wakes, |out| out.extend_from_slice(answer.as_bytes()));
+        self.conn.outbox.finish(&mut self.wakes);
+    }
+
+    fn first_frame(&mut self, frame: Bytes) -> Result<(), End> {
+        let request = ConnectRequest::read(&mut Reader::new(frame, self.port.field_limit))?;
+        self.phase = Phase::Connecting;
+        let conn = self.conn.clone();
+        self.batch.push(Message::Input(Input::Connect { conn, request }));
+        Ok(())
+    }
+
+    fn request(&mut self, frame: Bytes, now: Mono) -> Result<(), End> {
+        let (xid, frame) = codec::decode(frame, self.port.field_limit)?;
+        let Some(lane) = self.conn.lane.get() else { return Ok(()) };
+        let request = match frame {
+            Frame::Auth(packet) => {
+                self.authenticate(xid, &packet);
+                return Ok(());
+            }
+            Frame::Sasl => {
+                self.reply_at_once(xid, ErrorCode::OK, true);
+                return Ok(());
+            }
+            Frame::Request(request) => request,
+        };
+        if lane.is_closing() {
+            return Ok(());
+        }
+        lane.touch(now);
+        let lane = lane.clone();
+        match request {
+            Request::Read(request) if lane.in_loop() == 0 => {
+                self.read_alone(&lane, xid, &request, now);
+            }
+            request => {
+                lane.enter();
+                self.port.counters.in_loop(1);
+                self.conn.stats.request_in(xid);
+                let (conn, ids) = (self.conn.clone(), self.conn.identities());
+                let input = Input::Request { conn, lane, xid, request, ids, received: now };
+                self.batch.push(Message::Input(input));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing of the session is in the loop: the read may be served here, beside those of other connections.
+    fn read_alone(&mut self, lane: &Lane, xid: i32, request: &ReadRequest, now: Mono) {
+        let ids = self.conn.identities();
+        let (gate, conn, wakes) = (&self.port.gate, &self.conn, &mut self.wakes);
+        let session = lane.session();
+        let zxid = gate.read(|tree| {
+            Read { gate, tree, conn, session, ids: &ids, xid }.run(request, wakes)
+        });
+        self.conn.stats.answered(request.op(), xid, zxid, now, now);
+        self.latencies.add(std::time::Duration::ZERO);
+    }
+
+    /// Source: `ZooKeeperServer.processPacket`, auth branch.
+    fn authenticate(&mut self, xid: i32, packet: &AuthPacket) {
+        let before = self.conn.identities();
+        let (scheme, auth) = (packet.scheme.as_deref(), packet.auth.as_deref());
+        let remote = self.conn.remote.ip();
+        match auth::authenticate(self.port.gate.auth(), scheme, auth, remote, &before) {
+            Ok(identities) => {
+                self.conn.set_identities(identities);
+                self.reply_at_once(xid, ErrorCode::OK, false);
+            }
+            Err(_) => {
+                let remote = self.conn.remote;
+                tracing::warn!("{remote}: authentication failed for scheme {scheme:?}");
+                self.reply_at_once(xid, ErrorCode::AUTH_FAILED, false);
+                self.conn.outbox.finish(&mut self.wakes);
+            }
+        }
+    }
+
+    /// Answers ahead of whatever the session waits for. The zxid of such an answer is 0.
+    fn reply_at_once(&mut self, xid: i32, err: ErrorCode, null_token: bool) {
+        self.conn.outbox.reply(&mut self.wakes, |out| {
+            Writer::for_client(out).framed(|w| {
+                w.put(&ReplyHeader { xid, zxid: 0, err });
+                if null_token {
+                    w.buffer(None);
+                }
+            });
+        });
+    }
+
+    /// Writes what is owed until nothing is left or the socket is full.
+    fn flush(&mut self) -> Result<(), End> {
+        loop {
+            if self.conn.outbox.is_closed() {
+                return Err(End::LastWord);
+            }
+            if self.output.is_empty() {
+                if self.output.capacity() > KEEP_BYTES {
+                    self.output = BytesMut::new();
+                }
+                let taken = self.conn.outbox.take(&mut self.output);
+                self.last_word = taken.last_word;
+                self.port.counters.sent(taken.frames);
+                self.conn.stats.sent(taken.frames);
+                if self.output.is_empty() {
+                    return Ok(());
+                }
+            }
+            match self.stream.try_write(&self.output) {
+                Ok(written) => self.output.advance(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The port clients connect to.
+
+mod accept;
+pub mod codec;
+mod conn;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::admin::four_letter::Admin;
+use crate::base::Mono;
+use crate::replica::gate::Gate;
+use crate::replica::status::Counters;
+use crate::runtime::clock::Clock;
+use crate::runtime::mailbox::Mailbox;
+
+pub use accept::{BindError, Listener, bind};
+
+/// What every connection of the port shares.
+pub struct ClientPort {
+    /// The tree and its watches.
+    pub gate: Arc<Gate>,
+    /// What the server counts.
+    pub counters: Arc<Counters>,
+    /// The way to the commit loop.
+    pub mailbox: Arc<Mailbox>,
+    /// The process's clock.
+    pub clock: Clock,
+    /// Four-letter words.
+    pub admin: Arc<Admin>,
+    /// Longest frame a client may send, in bytes (`jute.maxbuffer`).
+    pub frame_limit: usize,
+    /// Longest string or buffer inside a frame, in bytes.
+    pub field_limit: usize,
+    /// Unsent bytes from which on no further requests are read.
+    pub reply_backlog_bytes: usize,
+    /// Requests inside the loop from which on connections that wait for some are not read.
+    pub outstanding_limit: i64,
+    /// How long a connection may live without a session; checked in steps of itself.
+    pub sessionless: Duration,
+    /// Connections per address; 0 is no limit.
+    pub max_per_address: usize,
+    /// Connections in all; 0 is no limit.
+    pub max_connections: usize,
+    /// Whether idle sockets are probed by the kernel.
+    pub keep_alive: bool,
+}
+
+impl ClientPort {
+    /// Time left to a new connection: rounded up to the next step, so between one and two of them.
+    ///
+    /// Source: `ExpiryQueue.roundToNextInterval`, `NIOServerCnxnFactory`.
+    fn sessionless_timeout(&self) -> Duration {
+        let step = self.sessionless.as_millis().max(1) as i64;
+        let Mono(now) = self.clock.mono();
+        let deadline = ((now + step) / step + 1) * step;
+        Mono(deadline) - Mono(now)
+    }
+}
+
+/// Tells a connection that the server stops.
+pub struct Stopping {
+    token: CancellationToken,
+    cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl Stopping {
+    /// Follows `token`.
+    pub fn new(token: &CancellationToken) -> Self {
+        Stopping { token: token.clone(), cancelled: Box::pin(token.clone().cancelled_owned()) }
+    }
+
+    fn is_set(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    fn poll_set(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_set() { Poll::Ready(()) } else { self.cancelled.as_mut().poll(cx) }
+    }
+}

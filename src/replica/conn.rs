@@ -1,0 +1,179 @@
+//! A client connection as the rest of the server sees it.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use jute::{Op, OpCode};
+use parking_lot::Mutex;
+
+use super::lane::Lane;
+use super::outbox::Outbox;
+use super::request::short_name;
+use crate::auth::Identities;
+use crate::base::{Mono, WallMs};
+
+/// Names one connection for the life of the process; never used twice, so a late reply cannot reach another socket.
+pub type ConnId = u64;
+
+/// What a connection's task shares with the commit loop, with watches and with statistics.
+#[derive(Debug)]
+pub struct Conn {
+    /// Its name.
+    pub id: ConnId,
+    /// The client's address.
+    pub remote: SocketAddr,
+    /// What is owed to the client.
+    pub outbox: Outbox,
+    /// Set once when the session is established.
+    pub lane: OnceLock<Arc<Lane>>,
+    /// What happened on it.
+    pub stats: ConnStats,
+    identities: Mutex<Identities>,
+    gone: AtomicBool,
+}
+
+impl Conn {
+    /// A connection just accepted.
+    pub fn new(id: ConnId, remote: SocketAddr, identities: Identities, now: WallMs) -> Self {
+        let stats = ConnStats { established: now, ..ConnStats::default() };
+        Conn {
+            id,
+            remote,
+            outbox: Outbox::default(),
+            lane: OnceLock::new(),
+            stats,
+            identities: Mutex::new(identities),
+            gone: AtomicBool::new(false),
+        }
+    }
+
+    /// The identities the connection has now. A request keeps those of its reception.
+    pub fn identities(&self) -> Identities {
+        self.identities.lock().clone()
+    }
+
+    /// Replaces the identities after a successful auth.
+    pub fn set_identities(&self, identities: Identities) {
+        *self.identities.lock() = identities;
+    }
+
+    /// Whether the connection is over. Under the lock of the watch table this decides whether a watch may be set.
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// The connection is over. To be called under the lock of the watch table, by whoever drops its watches.
+    pub fn set_gone(&self) {
+        self.gone.store(true, Ordering::Release);
+    }
+}
+
+/// Counters of one connection, as `cons` and `stat` print them.
+///
+/// Source: `ServerCnxn` statistics.
+#[derive(Debug, Default)]
+pub struct ConnStats {
+    /// When it was accepted.
+    pub established: WallMs,
+    received: AtomicU64,
+    sent: AtomicU64,
+    outstanding: AtomicI64,
+    last_op: AtomicI32,
+    last_cxid: AtomicI32,
+    last_zxid: AtomicI64,
+    last_response: AtomicI64,
+    last_latency: AtomicI64,
+    max_latency: AtomicI64,
+    count: AtomicI64,
+    total_latency: AtomicI64,
+}
+
+/// A copy of the counters that requests move.
+#[derive(Clone, Copy, Debug)]
+pub struct LastRequest {
+    /// Four letters, or `NA`.
+    pub op: &'static str,
+    /// Last xid that was not negative; negative after a reset.
+    pub cxid: i32,
+    /// zxid of the last reply.
+    pub zxid: i64,
+    /// Monotonic ms of the last reply.
+    pub at: i64,
+    /// Latency of the last reply in ms.
+    pub latency: i64,
+    /// Highest latency in ms.
+    pub max_latency: i64,
+    /// Mean latency in whole ms.
+    pub avg_latency: i64,
+}
+
+impl ConnStats {
+    /// A request was answered. `op` None prints as `NA`.
+    pub fn answered(&self, op: Option<Op>, xid: i32, zxid: i64, sent: Mono, now: Mono) {
+        // 0, the notification, stands for none: no client can send it and both print as NA.
+        self.last_op.store(op.map_or(0, |op| op as i32), Ordering::Relaxed);
+        if xid >= 0 {
+            self.last_cxid.store(xid, Ordering::Relaxed);
+        }
+        let latency = (now - sent).as_millis() as i64;
+        self.last_zxid.store(zxid, Ordering::Relaxed);
+        self.last_response.store(now.0, Ordering::Relaxed);
+        self.last_latency.store(latency, Ordering::Relaxed);
+        self.count.fetch_add(1, Ordering::Relaxed);
+        if latency > 0 {
+            self.total_latency.fetch_add(latency, Ordering::Relaxed);
+            self.max_latency.fetch_max(latency, Ordering::Relaxed);
+        }
+    }
+
+    /// `frames` came in, the handshake included.
+    pub fn received(&self, frames: u64) {
+        self.received.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    /// `frames` went out.
+    pub fn sent(&self, frames: u64) {
+        self.sent.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    /// Frames that came in and went out.
+    pub fn packets(&self) -> (u64, u64) {
+        (self.received.load(Ordering::Relaxed), self.sent.load(Ordering::Relaxed))
+    }
+
+    /// Requests with an xid above zero that are not answered yet.
+    pub fn queued(&self) -> i64 {
+        self.outstanding.load(Ordering::Relaxed)
+    }
+
+    /// A request came in; only those with an xid above zero count as queued.
+    pub fn request_in(&self, xid: i32) {
+        if xid > 0 {
+            self.outstanding.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The answer to a request is in the outbox.
+    pub fn request_done(&self, xid: i32) {
+        if xid > 0 {
+            self.outstanding.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What the last requests left behind.
+    pub fn last(&self) -> LastRequest {
+        let op = OpCode(self.last_op.load(Ordering::Relaxed)).op();
+        let count = self.count.load(Ordering::Relaxed);
+        let total = self.total_latency.load(Ordering::Relaxed);
+        LastRequest {
+            op: op.map_or("NA", short_name),
+            cxid: self.last_cxid.load(Ordering::Relaxed),
+            zxid: self.last_zxid.load(Ordering::Relaxed),
+            at: self.last_response.load(Ordering::Relaxed),
+            latency: self.last_latency.load(Ordering::Relaxed),
+            max_latency: self.max_latency.load(Ordering::Relaxed),
+            avg_latency: if count > 0 { total / count } else { 0 },
+        }
+    }
+}

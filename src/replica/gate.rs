@@ -1,0 +1,150 @@
+//! The gate between the one writer of the tree and its many readers.
+//!
+//! ```text
+//!   commit loop:        gate.write -> apply, trigger watches, fill outboxes -> release -> wake
+//!   connection task:    gate.read  -> check, set the watch, fill the outbox -> release
+//! ```
+//!
+//! Everything a reply says is decided under one guard: permission, data, stat, zxid, and the watch it sets. So no
+//! event precedes the reply that set its watch, and no reply precedes an event it already reflects.
+//! Lock order: gate, then the watch table, then an outbox.
+
+use std::sync::Arc;
+
+use jute::data::Acl;
+use jute::proto::{ReplyHeader, xid};
+use jute::{ErrorCode, Writer};
+use parking_lot::{Mutex, RwLock, RwLockWriteGuard};
+use rustc_hash::FxHashMap;
+
+use super::conn::{Conn, ConnId};
+use super::outbox::Wakes;
+use crate::auth::{self, AuthOptions};
+use crate::base::Zxid;
+use crate::tree::{Change, Tree};
+use crate::watch::{EventKind, Mode, On, Table};
+
+/// The tree, the watches on it, and the connections that may have set them.
+pub struct Gate {
+    tree: RwLock<Tree>,
+    watches: Mutex<Table>,
+    conns: RwLock<FxHashMap<ConnId, Arc<Conn>>>,
+    auth: AuthOptions,
+    notification_limit: usize,
+}
+
+impl Gate {
+    /// A gate before `tree`. A connection with more than `notification_limit` bytes of unsent notifications is closed.
+    pub fn new(tree: Tree, auth: AuthOptions, notification_limit: usize) -> Self {
+        Gate {
+            tree: RwLock::new(tree),
+            watches: Mutex::default(),
+            conns: RwLock::default(),
+            auth,
+            notification_limit,
+        }
+    }
+
+    /// Runs `read` while nothing is applied.
+    pub fn read<T>(&self, read: impl FnOnce(&Tree) -> T) -> T {
+        read(&self.tree.read())
+    }
+
+    /// Keeps readers out. Only the commit loop calls this.
+    pub fn write(&self) -> RwLockWriteGuard<'_, Tree> {
+        self.tree.write()
+    }
+
+    /// How identities are judged.
+    pub fn auth(&self) -> &AuthOptions {
+        &self.auth
+    }
+
+    /// Whether `ids` may do `wanted` under `acl`.
+    pub fn permits(&self, acl: &[Acl], wanted: i32, ids: &[jute::data::Id]) -> bool {
+        auth::permits(&self.auth, acl, wanted, ids)
+    }
+
+    /// Makes `conn` known to watches and statistics.
+    pub fn add_conn(&self, conn: Arc<Conn>) {
+        self.conns.write().insert(conn.id, conn);
+    }
+
+    /// Forgets `conn` and its watches; none can be set afterwards.
+    pub fn drop_conn(&self, conn: &Conn) {
+        let mut watches = self.watches.lock();
+        conn.set_gone();
+        watches.drop_watcher(conn.id);
+        drop(watches);
+        self.conns.write().remove(&conn.id);
+    }
+
+    /// Every connection, in no order.
+    pub fn conns(&self) -> Vec<Arc<Conn>> {
+        self.conns.read().values().cloned().collect()
+    }
+
+    /// Connections open now.
+    pub fn conn_count(&self) -> usize {
+        self.conns.read().len()
+    }
+
+    /// Runs `look` over the watch table.
+    pub fn with_watches<T>(&self, look: impl FnOnce(&Table) -> T) -> T {
+        look(&self.watches.lock())
+    }
+
+    /// Sets a watch for `conn`, unless it is gone.
+    pub fn watch(&self, conn: &Conn, on: On, path: &str, mode: Mode) {
+        let mut watches = self.watches.lock();
+        if !conn.is_gone() {
+            watches.add(on, path, conn.id, mode);
+        }
+    }
+
+    /// Whether `conn` has a watch of `kind` (1 to 5) on `path`.
+    pub fn has_watch(&self, conn: &Conn, kind: i32, path: &str) -> bool {
+        self.watches.lock().contains(kind, path, conn.id)
+    }
+
+    /// Removes the watches of `kind` (1 to 5) that `conn` has on `path`; false if there was none.
+    pub fn unwatch(&self, conn: &Conn, kind: i32, path: &str) -> bool {
+        self.watches.lock().remove(kind, path, conn.id)
+    }
+
+    /// Sends the events of `changes`, caused by `zxid`, to everyone who watches and may read.
+    ///
+    /// A watch is used up even where its event is withheld for lack of READ, as in Java.
+    /// Source: `WatchManager.triggerWatch`, `NIOServerCnxn.process`.
+    pub fn trigger(&self, changes: &[Change], zxid: Zxid, wakes: &mut Wakes) {
+        let mut watches = self.watches.lock();
+        if watches.is_empty() {
+            return;
+        }
+        let conns = self.conns.read();
+        for change in changes {
+            watches.trigger(change.kind, &change.path, &mut |watcher, kind, path, on_parent| {
+                let Some(conn) = conns.get(&watcher) else { return };
+                let acl = if on_parent { &change.parent_acl } else { &change.acl };
+                if self.permits(acl, auth::perms::READ, &conn.identities()) {
+                    self.notify(conn, kind, path, zxid.0, wakes);
+                }
+            });
+        }
+    }
+
+    /// Appends one event to what `conn` is owed. `zxid` is -1 for an event that no transaction caused.
+    pub fn notify(&self, conn: &Conn, kind: EventKind, path: &str, zxid: i64, wakes: &mut Wakes) {
+        conn.outbox.notify(wakes, self.notification_limit, |out| {
+            Writer::for_client(out).framed(|w| {
+                w.put(&ReplyHeader { xid: xid::NOTIFICATION, zxid, err: ErrorCode::OK });
+                w.i32(kind as i32);
+                w.i32(SYNC_CONNECTED);
+                w.text(Some(path));
+            });
+        });
+    }
+}
+
+/// The keeper state every event of a server carries.
+const SYNC_CONNECTED: i32 = 3;

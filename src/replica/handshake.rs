@@ -1,0 +1,116 @@
+//! Connect requests: a new session, a resumed one, or none.
+//!
+//! Source: `ZooKeeperServer.processConnectRequest`, `reopenSession`, `finishSessionInit`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jute::Op;
+use jute::Writer;
+use jute::proto::{ConnectRequest, ConnectResponse};
+
+use super::conn::Conn;
+use super::lane::Lane;
+use super::outbox::Wakes;
+use super::queue::{Entry, Session, Wait};
+use super::{Replica, no_identities};
+use crate::base::{Now, SessionId};
+use crate::prep::WriteRequest;
+use crate::session::password;
+
+impl Replica {
+    /// Serves a connect request.
+    pub(super) fn connect(&mut self, now: Now, conn: Arc<Conn>, request: &ConnectRequest) {
+        if conn.outbox.is_closed() {
+            return;
+        }
+        let fields = &request.fields;
+        let last = self.gate.read(|tree| tree.last_zxid());
+        if fields.last_zxid_seen > last.0 {
+            // The client has seen what this server has not: it must look for another one.
+            tracing::info!(
+                "{}: refused, it has seen zxid {:#x} and ours is {last}",
+                conn.remote,
+                fields.last_zxid_seen
+            );
+            conn.outbox.close(&mut self.wakes);
+            return;
+        }
+        let wanted = Duration::from_millis(fields.timeout.max(0) as u64);
+        let timeout =
+            wanted.clamp(self.options.min_session_timeout, self.options.max_session_timeout);
+        if fields.session_id == 0 {
+            self.create(now, conn, timeout, request.read_only);
+        } else {
+            self.resume(now, conn, timeout, request);
+        }
+    }
+
+    /// A new session is a transaction; the client is welcomed when it is applied.
+    fn create(&mut self, now: Now, conn: Arc<Conn>, timeout: Duration, read_only: Option<bool>) {
+        let mut id = self.ids.next();
+        while self.sessions.contains_key(&id) {
+            // The clock may repeat after a reboot of the host, while sessions outlive it.
+            id = self.ids.next();
+        }
+        self.tracker.track(id, timeout, now.mono);
+        let lane = Arc::new(Lane::new(id, timeout, now.mono));
+        let zxid = self.peer.next_zxid();
+        let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+        let request = WriteRequest::CreateSession { timeout: timeout_ms };
+        self.propose(now, id, 0, &no_identities(), &request);
+        let mut session = Session::new(lane);
+        session.conn = Some(conn.clone());
+        let wait = Wait::Commit { zxid, op: Op::CreateSession, read_only };
+        session.queue.push_back(Entry { conn, xid: 0, received: now.mono, wait });
+        self.sessions.insert(id, session);
+    }
+
+    /// A known, living session with the right password moves to this connection; its older connection is closed.
+    ///
+    /// Differs from Java: the password is checked first, so that a stranger cannot disconnect the rightful client.
+    fn resume(&mut self, now: Now, conn: Arc<Conn>, timeout: Duration, request: &ConnectRequest) {
+        let id = SessionId(request.fields.session_id);
+        let knows = password::matches(id, request.fields.password.as_deref());
+        let session = match self.sessions.get_mut(&id) {
+            Some(session) if knows && self.tracker.touch(id, timeout, now.mono) => session,
+            _ => {
+                tracing::info!("session {id}: not resumed for {}, unknown or expired", conn.remote);
+                refuse(&conn, request.read_only, &mut self.wakes);
+                return;
+            }
+        };
+        if let Some(old) = session.conn.replace(conn.clone()) {
+            old.outbox.close(&mut self.wakes);
+        }
+        session.lane.set_timeout(timeout);
+        session.lane.touch(now.mono);
+        welcome(&conn, &session.lane, request.read_only, &mut self.wakes);
+        let last = self.gate.read(|tree| tree.last_zxid());
+        conn.stats.answered(Some(Op::CreateSession), 0, last.0, now.mono, now.mono);
+    }
+}
+
+/// Tells the client its session; from now on the connection takes requests.
+pub(super) fn welcome(conn: &Conn, lane: &Arc<Lane>, read_only: Option<bool>, wakes: &mut Wakes) {
+    let (_, timeout) = lane.last_heard();
+    let response = ConnectResponse {
+        timeout: i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX),
+        session_id: lane.session().0,
+        password: password::of(lane.session()),
+        read_only: read_only.map(|_| false),
+    };
+    // The lane first: whoever sees the answer may send requests.
+    let first = conn.lane.set(lane.clone()).is_ok();
+    assert!(first, "session {}: connection {} was welcomed twice", lane.session(), conn.id);
+    send(conn, &response, wakes);
+}
+
+fn refuse(conn: &Conn, read_only: Option<bool>, wakes: &mut Wakes) {
+    send(conn, &ConnectResponse::refusal(read_only.map(|_| false)), wakes);
+    conn.outbox.finish(wakes);
+}
+
+fn send(conn: &Conn, response: &ConnectResponse, wakes: &mut Wakes) {
+    conn.outbox.reply(wakes, |out| Writer::for_client(out).framed(|w| response.write(w)));
+}

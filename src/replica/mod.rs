@@ -1,0 +1,347 @@
+//! One server, whole, without sockets, files, clocks or threads.
+//!
+//! ```text
+//!   connections, log, timers          Replica
+//!   Input ---------- step(now, ..) --->  handshake | queue -> prep -> zab | zab -> tree, watches, outboxes
+//!   the log         <-- take_appends --  records to make durable, in order
+//!   sleeping tasks  <-- wake -----------  after the gate is released
+//! ```
+//!
+//! It routes and decides nothing itself: who may have a session is `handshake`'s, what a write does is `prep`'s, the
+//! order is `zab`'s, what is true is the tree's.
+
+pub mod conn;
+pub mod gate;
+mod handshake;
+pub mod lane;
+pub mod outbox;
+mod queue;
+mod read;
+mod reaper;
+pub mod request;
+pub mod status;
+mod write;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use jute::proto::ConnectRequest;
+use rustc_hash::FxHashMap;
+
+use self::conn::Conn;
+use self::gate::Gate;
+use self::lane::Lane;
+use self::outbox::Wakes;
+use self::queue::{Entry, Session, Wait};
+use self::reaper::Reaper;
+use self::request::{ReadRequest, Request};
+use self::status::{Counters, Latencies};
+use crate::auth::Identities;
+use crate::base::{Mono, Now, SessionId, Zxid};
+use crate::prep::{Prep, PrepOptions, WriteRequest};
+use crate::session::{IdSource, Tracker};
+use crate::tree::Frozen;
+use crate::zab::{Effect, Peer};
+
+pub use self::read::Read;
+pub use self::reaper::ReaperOptions;
+
+/// What a server is told once, at its start.
+#[derive(Clone, Debug)]
+pub struct ReplicaOptions {
+    /// Length of a tick: sessions expire in steps of it.
+    pub tick: Duration,
+    /// Shortest session timeout a client can get.
+    pub min_session_timeout: Duration,
+    /// Longest session timeout a client can get.
+    pub max_session_timeout: Duration,
+    /// Top byte of new session ids.
+    pub server_id: u8,
+    /// How writes are judged.
+    pub prep: PrepOptions,
+    /// When containers and TTL znodes go.
+    pub reaper: ReaperOptions,
+}
+
+/// Something that happened to the server.
+#[derive(Debug)]
+pub enum Input {
+    /// A connection sent its first frame.
+    Connect {
+        /// The connection.
+        conn: Arc<Conn>,
+        /// What it asks for.
+        request: ConnectRequest,
+    },
+    /// A session sent a request that its connection could not serve alone. The lane has counted it.
+    Request {
+        /// The connection it came in on.
+        conn: Arc<Conn>,
+        /// The session's lane.
+        lane: Arc<Lane>,
+        /// The request's xid.
+        xid: i32,
+        /// What was asked.
+        request: Request,
+        /// Identities at its reception.
+        ids: Identities,
+        /// When it was received.
+        received: Mono,
+    },
+    /// A connection's socket is closed.
+    Gone {
+        /// The connection.
+        conn: Arc<Conn>,
+    },
+    /// The log is durable up to this zxid.
+    Logged {
+        /// The last durable record.
+        upto: Zxid,
+    },
+}
+
+/// One server.
+pub struct Replica {
+    options: ReplicaOptions,
+    gate: Arc<Gate>,
+    counters: Arc<Counters>,
+    peer: Peer,
+    prep: Prep,
+    tracker: Tracker,
+    ids: IdSource,
+    reaper: Reaper,
+    sessions: FxHashMap<SessionId, Session>,
+    appends: Vec<(Zxid, Bytes)>,
+    scratch: BytesMut,
+    wakes: Wakes,
+    latencies: Latencies,
+}
+
+impl Replica {
+    /// A standalone server over the recovered tree behind `gate`. Every session of the tree starts with its stored
+    /// timeout, counted from `now`. Ephemerals whose session is unknown are proposed for deletion, so that the log
+    /// tells of it (Java deletes them silently).
+    pub fn standalone(
+        options: ReplicaOptions,
+        gate: Arc<Gate>,
+        counters: Arc<Counters>,
+        now: Now,
+    ) -> Self {
+        let mut tracker = Tracker::new(options.tick);
+        let mut sessions = FxHashMap::default();
+        let (prep, last, orphans) = gate.read(|tree| {
+            for (id, timeout_ms) in tree.sessions() {
+                let timeout = Duration::from_millis(timeout_ms.max(0) as u64);
+                tracker.track(id, timeout, now.mono);
+                let lane = Arc::new(Lane::new(id, timeout, now.mono));
+                sessions.insert(id, Session::new(lane));
+            }
+            (Prep::new(options.prep.clone(), tree), tree.last_zxid(), tree.orphan_sessions())
+        });
+        let mut replica = Replica {
+            ids: IdSource::new(options.server_id, now.mono.0),
+            reaper: Reaper::new(options.reaper, now.mono),
+            peer: Peer::standalone(last),
+            options,
+            gate,
+            counters,
+            prep,
+            tracker,
+            sessions,
+            appends: Vec::new(),
+            scratch: BytesMut::new(),
+            wakes: Wakes::default(),
+            latencies: Latencies::default(),
+        };
+        for session in orphans {
+            replica.propose(now, session, 0, &no_identities(), &WriteRequest::CloseSession);
+        }
+        replica
+    }
+
+    /// Takes one input. Afterwards [`Replica::take_appends`] may hold new records.
+    pub fn step(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Connect { conn, request } => self.connect(now, conn, &request),
+            Input::Request { conn, lane, xid, request, ids, received } => {
+                self.request(now, conn, &lane, xid, request, ids, received);
+            }
+            Input::Gone { conn } => self.gone(&conn),
+            Input::Logged { upto } => {
+                self.peer.logged(upto);
+                self.deliver(now);
+            }
+        }
+    }
+
+    /// Does what is due: expires sessions, deletes containers and TTL znodes. To be called after every queued input
+    /// was taken, so that a session heard of in time is not expired by a late look.
+    pub fn tick(&mut self, now: Now) {
+        if let Some(deadline) = self.tracker.next_deadline() {
+            // Nobody could be heard while this process stood still; nobody is expired for it.
+            let late = now.mono - deadline;
+            if late > self.options.tick {
+                self.tracker.shift(late);
+            }
+        }
+        let sessions = &self.sessions;
+        let last_heard = |id| sessions.get(&id).map(|session: &Session| session.lane.last_heard());
+        for id in self.tracker.expire(now.mono, last_heard) {
+            tracing::info!("session {id}: expired, no sign of life within its timeout");
+            if let Some(session) = self.sessions.get(&id) {
+                session.lane.set_closing();
+            }
+            self.propose(now, id, 0, &no_identities(), &WriteRequest::CloseSession);
+        }
+        if let Some(path) = self.reaper.take(now, &self.gate) {
+            tracing::debug!("{path}: container or TTL znode is due for deletion");
+            let request = WriteRequest::DeleteContainer(path);
+            self.propose(now, SessionId(0), 0, &no_identities(), &request);
+        }
+    }
+
+    /// When [`Replica::tick`] has something to do.
+    pub fn next_deadline(&self) -> Mono {
+        let reaper = self.reaper.next_deadline();
+        self.tracker.next_deadline().map_or(reaper, |sessions| sessions.min(reaper))
+    }
+
+    /// Moves the records to make durable, oldest first, to `into`.
+    pub fn take_appends(&mut self, into: &mut Vec<(Zxid, Bytes)>) {
+        into.append(&mut self.appends);
+    }
+
+    /// Wakes the connections that have something new, and publishes what was counted.
+    pub fn wake(&mut self) {
+        self.wakes.wake_all();
+        self.counters.answered(&mut self.latencies);
+    }
+
+    /// Proposals that are not applied yet.
+    pub fn outstanding(&self) -> usize {
+        self.peer.outstanding()
+    }
+
+    /// A view of the tree as it is now, for a snapshot. None while another is being written.
+    pub fn freeze(&mut self) -> Option<Frozen> {
+        self.gate.write().freeze()
+    }
+
+    /// Ends a view that [`Replica::freeze`] gave.
+    pub fn thaw(&mut self, frozen: Frozen) {
+        self.gate.write().thaw(frozen);
+    }
+
+    /// Sessions that are tracked.
+    pub fn session_count(&self) -> usize {
+        self.tracker.len()
+    }
+
+    #[allow(clippy::too_many_arguments)] // they are the fields of one input
+    fn request(
+        &mut self,
+        now: Now,
+        conn: Arc<Conn>,
+        lane: &Arc<Lane>,
+        xid: i32,
+        request: Request,
+        ids: Identities,
+        received: Mono,
+    ) {
+        let id = lane.session();
+        let alive = !lane.is_closing() && self.sessions.contains_key(&id);
+        if !alive || conn.outbox.is_closed() {
+            // The session or the connection is over: dropped without an answer, as Java does.
+            self.leave(lane, &conn, xid);
+            return;
+        }
+        match request {
+            Request::Read(request) => {
+                let entry = Entry { conn, xid, received, wait: Wait::Rider { ids, request } };
+                self.ride(now, id, entry);
+            }
+            Request::Write(request) => {
+                if matches!(request, WriteRequest::CloseSession) {
+                    lane.set_closing();
+                }
+                let (zxid, op) = (self.peer.next_zxid(), op_of(&request));
+                self.propose(now, id, xid, &ids, &request);
+                let wait = Wait::Commit { zxid, op, read_only: None };
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.queue.push_back(Entry { conn, xid, received, wait });
+                }
+            }
+        }
+    }
+
+    /// Serves a rider at once if nothing of its session is before it, or queues it.
+    fn ride(&mut self, now: Now, id: SessionId, entry: Entry) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if !session.queue.is_empty() {
+            session.queue.push_back(entry);
+            return;
+        }
+        let lane = session.lane.clone();
+        let gate = self.gate.clone();
+        gate.read(|tree| self.serve_rider(now, tree, &lane, entry));
+    }
+
+    /// Judges `request`, gives it the next zxid and owes it to the log.
+    fn propose(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        cxid: i32,
+        ids: &Identities,
+        request: &WriteRequest,
+    ) {
+        if matches!(request, WriteRequest::CloseSession) {
+            self.tracker.mark_closing(session);
+        }
+        let zxid = self.peer.next_zxid();
+        let caller = crate::prep::Caller { session, cxid, ids };
+        let (prep, tracker) = (&mut self.prep, &self.tracker);
+        let txn =
+            self.gate.read(|tree| prep.judge(tree, tracker, caller, request, zxid, now.wall));
+        txn.write(&mut self.scratch);
+        let payload = self.scratch.split().freeze();
+        self.peer.propose(crate::zab::Proposal { zxid, txn, payload });
+        while let Some(effect) = self.peer.next_effect() {
+            match effect {
+                Effect::Append { zxid, payload } => self.appends.push((zxid, payload)),
+                Effect::Deliver(proposal) => {
+                    unreachable!("{} was delivered before it was logged", proposal.zxid)
+                }
+            }
+        }
+    }
+
+    fn gone(&mut self, conn: &Arc<Conn>) {
+        let Some(lane) = conn.lane.get() else { return };
+        if let Some(session) = self.sessions.get_mut(&lane.session()) {
+            session.conn.take_if(|current| current.id == conn.id);
+        }
+    }
+}
+
+/// For what the server does on its own.
+fn no_identities() -> Identities {
+    Identities::from([])
+}
+
+fn op_of(request: &WriteRequest) -> jute::Op {
+    use jute::Op;
+    match request {
+        WriteRequest::Create(op, _) => *op,
+        WriteRequest::CreateTtl(_) => Op::CreateTtl,
+        WriteRequest::Delete(_) => Op::Delete,
+        WriteRequest::SetData(_) => Op::SetData,
+        WriteRequest::SetAcl(_) => Op::SetAcl,
+        WriteRequest::Multi(_) => Op::Multi,
+        WriteRequest::Reconfig(_) => Op::Reconfig,
+        WriteRequest::DeleteContainer(_) => Op::DeleteContainer,
+        WriteRequest::CreateSession { .. } => Op::CreateSession,
+        WriteRequest::CloseSession => Op::CloseSession,
+    }
+}

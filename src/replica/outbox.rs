@@ -1,0 +1,183 @@
+//! Bytes owed to one client, in order.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use bytes::BytesMut;
+use parking_lot::{Mutex, MutexGuard};
+
+/// Replies and notifications waiting for one connection's socket.
+///
+/// Anyone may append; only the connection's task takes. Replies are bounded by the connection itself, which reads no
+/// further requests while much is owed. Notifications are not the client's doing, so a backlog of them closes the
+/// connection.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    queue: Mutex<Queue>,
+    closed: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    bytes: BytesMut,
+    notifications: u64,
+    notification_bytes: usize,
+    replies: u64,
+    last_word: bool,
+    waker: Option<Waker>,
+}
+
+/// What a connection's task took out.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// Frames among the bytes.
+    pub frames: u64,
+    /// Nothing follows: close the socket once the bytes are written.
+    pub last_word: bool,
+}
+
+/// Wakers to call once the gate is released.
+#[derive(Debug, Default)]
+pub struct Wakes(Vec<Waker>);
+
+impl Wakes {
+    /// Wakes every connection that has something new.
+    pub fn wake_all(&mut self) {
+        self.0.drain(..).for_each(Waker::wake);
+    }
+
+    /// Forgets them: for a task that filled its own outbox and is awake.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Outbox {
+    /// Appends one reply frame, which `write` encodes straight into the buffer.
+    pub fn reply(&self, wakes: &mut Wakes, write: impl FnOnce(&mut BytesMut)) {
+        let mut queue = self.queue.lock();
+        if !self.is_closed() && !queue.last_word {
+            write(&mut queue.bytes);
+            queue.replies += 1;
+            wakes.0.extend(queue.waker.take());
+        }
+    }
+
+    /// Appends one notification frame. With more than `limit` bytes of notifications unsent, closes instead.
+    pub fn notify(&self, wakes: &mut Wakes, limit: usize, write: impl FnOnce(&mut BytesMut)) {
+        let mut queue = self.queue.lock();
+        if self.is_closed() || queue.last_word {
+            return;
+        }
+        let before = queue.bytes.len();
+        write(&mut queue.bytes);
+        queue.notification_bytes += queue.bytes.len() - before;
+        queue.notifications += 1;
+        if queue.notification_bytes > limit {
+            self.close_now(&mut queue);
+        }
+        wakes.0.extend(queue.waker.take());
+    }
+
+    /// Nothing may follow what is queued: the connection closes once that is written.
+    pub fn finish(&self, wakes: &mut Wakes) {
+        let mut queue = self.queue.lock();
+        queue.last_word = true;
+        wakes.0.extend(queue.waker.take());
+    }
+
+    /// Drops what is queued; the connection closes at once.
+    pub fn close(&self, wakes: &mut Wakes) {
+        let mut queue = self.queue.lock();
+        self.close_now(&mut queue);
+        wakes.0.extend(queue.waker.take());
+    }
+
+    fn close_now(&self, queue: &mut MutexGuard<'_, Queue>) {
+        queue.bytes = BytesMut::new();
+        queue.last_word = true;
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Whether [`Outbox::close`] was called.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Whether [`Outbox::finish`] or [`Outbox::close`] was called.
+    pub fn has_last_word(&self) -> bool {
+        self.queue.lock().last_word
+    }
+
+    /// Bytes nobody has taken yet.
+    pub fn len(&self) -> usize {
+        self.queue.lock().bytes.len()
+    }
+
+    /// Whether nothing is queued.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Moves everything queued to `into`, which must be empty, and gives its old buffer to the queue.
+    pub fn take(&self, into: &mut BytesMut) -> Taken {
+        debug_assert!(into.is_empty(), "taken before the last batch was written");
+        let mut queue = self.queue.lock();
+        std::mem::swap(&mut queue.bytes, into);
+        queue.notification_bytes = 0;
+        let frames = std::mem::take(&mut queue.replies) + std::mem::take(&mut queue.notifications);
+        Taken { frames, last_word: queue.last_word }
+    }
+
+    /// Ready when something is queued or the connection is to close; otherwise wakes the task when that changes.
+    pub fn poll_filled(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut queue = self.queue.lock();
+        if !queue.bytes.is_empty() || queue.last_word {
+            return Poll::Ready(());
+        }
+        match &mut queue.waker {
+            Some(waker) if waker.will_wake(cx.waker()) => {}
+            waker => *waker = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// Ready when the connection is to close at once; otherwise wakes the task when that changes.
+    pub fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut queue = self.queue.lock();
+        if self.is_closed() {
+            return Poll::Ready(());
+        }
+        queue.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BufMut;
+
+    use super::*;
+
+    #[test]
+    fn a_backlog_of_notifications_closes_and_replies_do_not() {
+        let (outbox, mut wakes) = (Outbox::default(), Wakes::default());
+        outbox.reply(&mut wakes, |out| out.put_bytes(1, 1000));
+        outbox.notify(&mut wakes, 100, |out| out.put_bytes(2, 60));
+        assert!(!outbox.is_closed());
+        outbox.notify(&mut wakes, 100, |out| out.put_bytes(2, 60));
+        assert!(outbox.is_closed());
+    }
+
+    #[test]
+    fn nothing_follows_the_last_word() {
+        let (outbox, mut wakes) = (Outbox::default(), Wakes::default());
+        outbox.reply(&mut wakes, |out| out.put_u8(1));
+        outbox.finish(&mut wakes);
+        outbox.reply(&mut wakes, |out| out.put_u8(2));
+        let mut bytes = BytesMut::new();
+        let taken = outbox.take(&mut bytes);
+        assert!(taken.last_word && taken.frames == 1);
+        assert_eq!(bytes[..], [1]);
+    }
+}

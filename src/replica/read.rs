@@ -1,0 +1,313 @@
+//! Requests that order nothing: check, set the watch, reply, all under the caller's guard.
+//!
+//! Source: `FinalRequestProcessor.processRequest`.
+
+use jute::data::{Id, Stat};
+use jute::proto::{MultiHeader, MultiOp, ReplyHeader, SetWatches2, WatchableRequest, xid};
+use jute::{ErrorCode, OpCode, Str, Writer};
+
+use super::conn::Conn;
+use super::gate::Gate;
+use super::outbox::Wakes;
+use super::request::ReadRequest;
+use crate::auth::{self, perms};
+use crate::base::SessionId;
+use crate::tree::{Tree, Znode};
+use crate::watch::{EventKind, Mode, On};
+
+/// One read of one connection, under a guard of the gate.
+pub struct Read<'a> {
+    /// The gate the guard is of.
+    pub gate: &'a Gate,
+    /// The tree under the guard.
+    pub tree: &'a Tree,
+    /// Who asks.
+    pub conn: &'a Conn,
+    /// The session of the connection.
+    pub session: SessionId,
+    /// The identities the request was received with.
+    pub ids: &'a [Id],
+    /// The request's xid.
+    pub xid: i32,
+}
+
+impl Read<'_> {
+    /// Serves `request`; the reply is in the outbox afterwards. Returns the zxid of the reply's header.
+    pub fn run(&self, request: &ReadRequest, wakes: &mut Wakes) -> i64 {
+        let zxid = self.tree.last_zxid().0;
+        match self.serve(request, wakes) {
+            Ok(()) => zxid,
+            Err(ErrorCode::UNIMPLEMENTED) => {
+                self.send(wakes, -1, ErrorCode::UNIMPLEMENTED, |_| ());
+                self.conn.outbox.finish(wakes);
+                -1
+            }
+            Err(err) => {
+                self.send(wakes, zxid, err, |_| ());
+                zxid
+            }
+        }
+    }
+
+    fn serve(&self, request: &ReadRequest, wakes: &mut Wakes) -> Result<(), ErrorCode> {
+        match request {
+            ReadRequest::Ping => {
+                let header =
+                    ReplyHeader { xid: xid::PING, zxid: self.tree.last_zxid().0, err: ErrorCode::OK };
+                self.conn.outbox.reply(wakes, |out| {
+                    Writer::for_client(out).framed(|w| w.put(&header));
+                });
+                Ok(())
+            }
+            ReadRequest::Exists(request) => self.exists(request, wakes),
+            ReadRequest::GetData(request) => {
+                let znode = self.readable(request.path.as_ref())?;
+                self.watch_if(request, On::Data);
+                self.ok(wakes, |w| {
+                    w.buffer(self.tree.data(znode));
+                    w.put(&self.tree.stat(znode));
+                })
+            }
+            ReadRequest::GetChildren(request) => {
+                let znode = self.readable(request.path.as_ref())?;
+                self.watch_if(request, On::Child);
+                self.ok(wakes, |w| self.children(znode, w))
+            }
+            ReadRequest::GetChildren2(request) => {
+                let znode = self.readable(request.path.as_ref())?;
+                self.watch_if(request, On::Child);
+                self.ok(wakes, |w| {
+                    self.children(znode, w);
+                    w.put(&self.tree.stat(znode));
+                })
+            }
+            ReadRequest::GetAcl(path) => self.get_acl(path.as_ref(), wakes),
+            ReadRequest::GetAllChildrenNumber(path) => {
+                let znode = self.readable(path.as_ref())?;
+                self.ok(wakes, |w| w.i32(self.tree.descendant_count(znode) as i32))
+            }
+            ReadRequest::GetEphemerals(prefix) => self.get_ephemerals(prefix.as_deref(), wakes),
+            ReadRequest::Sync(path) => self.ok(wakes, |w| w.text(path.as_deref())),
+            ReadRequest::MultiRead(request) => self.multi_read(&request.ops, wakes),
+            ReadRequest::SetWatches(request) | ReadRequest::SetWatches2(request) => {
+                self.set_watches(request, wakes)?;
+                self.ok(wakes, |_| ())
+            }
+            ReadRequest::AddWatch(request) => {
+                let path = request.path.as_deref().ok_or(ErrorCode::MARSHALLING_ERROR)?;
+                match request.mode {
+                    0 => self.watch_persistent(path),
+                    1 => self.gate.watch(self.conn, On::Data, path, Mode::Recursive),
+                    _ => return Err(ErrorCode::MARSHALLING_ERROR),
+                }
+                self.ok(wakes, |w| w.i32(ErrorCode::OK.0))
+            }
+            ReadRequest::CheckWatches(request) => {
+                let path = watch_path(request.kind, request.path.as_ref())?;
+                let found = self.gate.has_watch(self.conn, request.kind, path);
+                if found { self.ok(wakes, |_| ()) } else { Err(ErrorCode::NO_WATCHER) }
+            }
+            ReadRequest::RemoveWatches(request) => {
+                let path = watch_path(request.kind, request.path.as_ref())?;
+                let found = self.gate.unwatch(self.conn, request.kind, path);
+                if found { self.ok(wakes, |_| ()) } else { Err(ErrorCode::NO_WATCHER) }
+            }
+            ReadRequest::WhoAmI => {
+                let info = Some(auth::who_am_i(self.ids));
+                self.ok(wakes, |w| w.put(&info))
+            }
+            ReadRequest::Undecodable(_) => Err(ErrorCode::MARSHALLING_ERROR),
+            ReadRequest::Unknown(_) => Err(ErrorCode::UNIMPLEMENTED),
+        }
+    }
+
+    /// The znode at `path`, if there is one and the caller may READ it.
+    fn readable(&self, path: Option<&Str>) -> Result<Znode, ErrorCode> {
+        let path = path.ok_or(ErrorCode::MARSHALLING_ERROR)?;
+        let znode = self.tree.find(path).ok_or(ErrorCode::NO_NODE)?;
+        self.check(znode, perms::READ)?;
+        Ok(znode)
+    }
+
+    fn check(&self, znode: Znode, wanted: i32) -> Result<(), ErrorCode> {
+        match self.gate.permits(self.tree.acl(znode), wanted, self.ids) {
+            true => Ok(()),
+            false => Err(ErrorCode::NO_AUTH),
+        }
+    }
+
+    /// The only read whose watch is set on a missing znode too.
+    fn exists(&self, request: &WatchableRequest, wakes: &mut Wakes) -> Result<(), ErrorCode> {
+        let path = request.path.as_deref().ok_or(ErrorCode::MARSHALLING_ERROR)?;
+        if path.contains('\0') {
+            return Err(ErrorCode::BAD_ARGUMENTS);
+        }
+        let znode = self.tree.find(path);
+        if let Some(znode) = znode {
+            self.check(znode, perms::READ)?;
+        }
+        self.watch_if(request, On::Data);
+        let znode = znode.ok_or(ErrorCode::NO_NODE)?;
+        self.ok(wakes, |w| w.put(&self.tree.stat(znode)))
+    }
+
+    fn get_acl(&self, path: Option<&Str>, wakes: &mut Wakes) -> Result<(), ErrorCode> {
+        let path = path.ok_or(ErrorCode::MARSHALLING_ERROR)?;
+        let znode = self.tree.find(path).ok_or(ErrorCode::NO_NODE)?;
+        self.check(znode, perms::READ | perms::ADMIN)?;
+        let acl = self.tree.acl(znode);
+        let shown = match self.check(znode, perms::ADMIN) {
+            Ok(()) => acl.to_vec(),
+            Err(_) => auth::mask(acl),
+        };
+        let stat = self.tree.stat(znode);
+        self.ok(wakes, |w| {
+            w.put(&Some(shown));
+            w.put(&stat);
+        })
+    }
+
+    fn get_ephemerals(&self, prefix: Option<&str>, wakes: &mut Wakes) -> Result<(), ErrorCode> {
+        let all = prefix.is_none_or(|prefix| matches!(java_trim(prefix), "" | "/"));
+        let wanted = |path: &String| all || prefix.is_some_and(|prefix| path.starts_with(prefix));
+        let paths: Vec<Str> =
+            self.tree.ephemerals(self.session).filter(wanted).map(Str::from).collect();
+        self.ok(wakes, |w| w.put(&Some(paths)))
+    }
+
+    /// Each op is answered on its own. Writes are no part of it: Java fails then, but sends the body it has so far.
+    fn multi_read(&self, ops: &[MultiOp], wakes: &mut Wakes) -> Result<(), ErrorCode> {
+        let all_reads = ops.iter().all(MultiOp::is_read);
+        let err = if all_reads { ErrorCode::OK } else { ErrorCode::MARSHALLING_ERROR };
+        self.send(wakes, self.tree.last_zxid().0, err, |w| {
+            for op in ops {
+                self.multi_read_op(op, w);
+            }
+            w.put(&MultiHeader::END);
+        });
+        Ok(())
+    }
+
+    fn multi_read_op(&self, op: &MultiOp, w: &mut Writer<'_>) {
+        let (code, found) = match op {
+            MultiOp::GetData(path) => (jute::Op::GetData, self.readable(path.as_ref())),
+            MultiOp::GetChildren(path) => (jute::Op::GetChildren, self.readable(path.as_ref())),
+            _ => return,
+        };
+        match found {
+            Ok(znode) => {
+                w.put(&MultiHeader { op: code.into(), done: false, err: 0 });
+                if code == jute::Op::GetData {
+                    w.buffer(self.tree.data(znode));
+                    w.put(&self.tree.stat(znode));
+                } else {
+                    self.children(znode, w);
+                }
+            }
+            Err(ErrorCode(err)) => {
+                w.put(&MultiHeader { op: OpCode(-1), done: false, err });
+                w.i32(err);
+            }
+        }
+    }
+
+    /// Watches a client sets again after a reconnect. What changed meanwhile is told at once and not watched.
+    ///
+    /// Source: `DataTree.setWatches`.
+    fn set_watches(&self, request: &SetWatches2, wakes: &mut Wakes) -> Result<(), ErrorCode> {
+        let since = request.relative_zxid;
+        for path in present(&request.data_watches)? {
+            match self.tree.find(path).map(|znode| self.tree.stat(znode)) {
+                None => self.tell(EventKind::Deleted, path, wakes),
+                Some(Stat { mzxid, .. }) if mzxid > since => {
+                    self.tell(EventKind::DataChanged, path, wakes);
+                }
+                Some(_) => self.gate.watch(self.conn, On::Data, path, Mode::Standard),
+            }
+        }
+        for path in present(&request.exist_watches)? {
+            match self.tree.find(path) {
+                Some(_) => self.tell(EventKind::Created, path, wakes),
+                None => self.gate.watch(self.conn, On::Data, path, Mode::Standard),
+            }
+        }
+        for path in present(&request.child_watches)? {
+            match self.tree.find(path).map(|znode| self.tree.stat(znode)) {
+                None => self.tell(EventKind::Deleted, path, wakes),
+                Some(Stat { pzxid, .. }) if pzxid > since => {
+                    self.tell(EventKind::ChildrenChanged, path, wakes);
+                }
+                Some(_) => self.gate.watch(self.conn, On::Child, path, Mode::Standard),
+            }
+        }
+        for path in present(&request.persistent_watches)? {
+            self.watch_persistent(path);
+        }
+        for path in present(&request.persistent_recursive_watches)? {
+            self.gate.watch(self.conn, On::Data, path, Mode::Recursive);
+        }
+        Ok(())
+    }
+
+    fn tell(&self, kind: EventKind, path: &str, wakes: &mut Wakes) {
+        self.gate.notify(self.conn, kind, path, -1, wakes);
+    }
+
+    fn watch_if(&self, request: &WatchableRequest, on: On) {
+        if let (true, Some(path)) = (request.watch, &request.path) {
+            self.gate.watch(self.conn, on, path, Mode::Standard);
+        }
+    }
+
+    fn watch_persistent(&self, path: &str) {
+        self.gate.watch(self.conn, On::Child, path, Mode::Persistent);
+        self.gate.watch(self.conn, On::Data, path, Mode::Persistent);
+    }
+
+    fn children(&self, znode: Znode, w: &mut Writer<'_>) {
+        w.i32(self.tree.child_count(znode));
+        for name in self.tree.children(znode) {
+            w.text(Some(name));
+        }
+    }
+
+    fn ok(&self, wakes: &mut Wakes, body: impl FnOnce(&mut Writer<'_>)) -> Result<(), ErrorCode> {
+        self.send(wakes, self.tree.last_zxid().0, ErrorCode::OK, body);
+        Ok(())
+    }
+
+    fn send(
+        &self,
+        wakes: &mut Wakes,
+        zxid: i64,
+        err: ErrorCode,
+        body: impl FnOnce(&mut Writer<'_>),
+    ) {
+        let header = ReplyHeader { xid: self.xid, zxid, err };
+        self.conn.outbox.reply(wakes, |out| {
+            Writer::for_client(out).framed(|w| {
+                w.put(&header);
+                body(w);
+            });
+        });
+    }
+}
+
+/// The path of a checkWatches or removeWatches whose kind is one of the five.
+fn watch_path(kind: i32, path: Option<&Str>) -> Result<&str, ErrorCode> {
+    match (kind, path) {
+        (1..=5, Some(path)) => Ok(path),
+        (1..=5, None) => Err(ErrorCode::NO_WATCHER),
+        _ => Err(ErrorCode::MARSHALLING_ERROR),
+    }
+}
+
+/// A list that may be empty but not null.
+fn present(list: &Option<Vec<Str>>) -> Result<&[Str], ErrorCode> {
+    list.as_deref().ok_or(ErrorCode::MARSHALLING_ERROR)
+}
+
+/// Without the characters up to U+0020 at both ends. Source: `String.trim`.
+fn java_trim(text: &str) -> &str {
+    text.trim_matches(|c| c <= ' ')
+}

@@ -1,0 +1,121 @@
+//! What the server counts, for four-letter words and metrics.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Counters of the whole server. Whoever counts adds once per batch, not once per request.
+///
+/// Source: `ServerStats`.
+#[derive(Debug, Default)]
+pub struct Counters {
+    received: AtomicU64,
+    sent: AtomicU64,
+    in_loop: AtomicI64,
+    latency_count: AtomicI64,
+    latency_total: AtomicI64,
+    latency_max: AtomicI64,
+    /// One more than the least latency, so that 0 means none yet.
+    latency_min_plus_one: AtomicI64,
+}
+
+/// Latencies of a batch of requests, in whole milliseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Latencies {
+    count: i64,
+    total: i64,
+    max: i64,
+    min: Option<i64>,
+}
+
+impl Latencies {
+    /// One request took `latency` from its reception to its reply.
+    pub fn add(&mut self, latency: Duration) {
+        let ms = latency.as_millis() as i64;
+        self.count += 1;
+        self.total += ms;
+        self.max = self.max.max(ms);
+        self.min = Some(self.min.map_or(ms, |min| min.min(ms)));
+    }
+}
+
+/// The latencies since the start, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LatencySummary {
+    /// Least.
+    pub min: i64,
+    /// Mean.
+    pub avg: f64,
+    /// Greatest.
+    pub max: i64,
+}
+
+impl Counters {
+    /// `frames` came in.
+    pub fn received(&self, frames: u64) {
+        self.received.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    /// `frames` went out.
+    pub fn sent(&self, frames: u64) {
+        self.sent.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    /// Frames that came in and went out.
+    pub fn packets(&self) -> (u64, u64) {
+        (self.received.load(Ordering::Relaxed), self.sent.load(Ordering::Relaxed))
+    }
+
+    /// `requests` were handed to the loop (or left it, if negative).
+    pub fn in_loop(&self, requests: i64) {
+        self.in_loop.fetch_add(requests, Ordering::Relaxed);
+    }
+
+    /// Requests the loop has not answered yet.
+    pub fn outstanding(&self) -> i64 {
+        self.in_loop.load(Ordering::Relaxed).max(0)
+    }
+
+    /// Requests were answered. Empties `batch`.
+    pub fn answered(&self, batch: &mut Latencies) {
+        let Some(min) = batch.min else { return };
+        self.latency_count.fetch_add(batch.count, Ordering::Relaxed);
+        if batch.total > 0 {
+            self.latency_total.fetch_add(batch.total, Ordering::Relaxed);
+            self.latency_max.fetch_max(batch.max, Ordering::Relaxed);
+        }
+        let before = self.latency_min_plus_one.load(Ordering::Relaxed);
+        if before == 0 || min + 1 < before {
+            self.latency_min_plus_one.store(min + 1, Ordering::Relaxed);
+        }
+        *batch = Latencies::default();
+    }
+
+    /// The latencies since the start.
+    pub fn latency(&self) -> LatencySummary {
+        let count = self.latency_count.load(Ordering::Relaxed);
+        let total = self.latency_total.load(Ordering::Relaxed);
+        LatencySummary {
+            min: (self.latency_min_plus_one.load(Ordering::Relaxed) - 1).max(0),
+            avg: if count > 0 { total as f64 / count as f64 } else { 0.0 },
+            max: self.latency_max.load(Ordering::Relaxed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latencies_add_up_over_batches() {
+        let counters = Counters::default();
+        assert_eq!(counters.latency(), LatencySummary { min: 0, avg: 0.0, max: 0 });
+        let mut batch = Latencies::default();
+        batch.add(Duration::from_millis(2));
+        batch.add(Duration::from_millis(4));
+        counters.answered(&mut batch);
+        batch.add(Duration::from_millis(6));
+        counters.answered(&mut batch);
+        assert_eq!(counters.latency(), LatencySummary { min: 2, avg: 4.0, max: 6 });
+    }
+}
