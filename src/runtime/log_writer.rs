@@ -6,14 +6,17 @@
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
+use rand::Rng;
 
 use super::clock::Clock;
 use super::mailbox::{Mailbox, Message};
 use crate::base::Zxid;
 use crate::replica::Input;
+use crate::storage::StorageError;
 use crate::storage::snap_policy::SnapPolicy;
 use crate::storage::txnlog::LogWriter;
 
@@ -65,7 +68,7 @@ impl LogQueue {
 
 /// Starts the thread that owns `log`.
 ///
-/// A record that cannot be written or synced ends the process: nothing after a failed sync can be believed.
+/// A sync that takes longer than `slow_sync` is warned of. A record that cannot be written or synced ends the process: nothing after a failed sync can be believed.
 ///
 /// # Errors
 /// If the thread cannot be started.
@@ -74,9 +77,10 @@ pub fn start(
     mailbox: Arc<Mailbox>,
     log: LogWriter,
     policy: SnapPolicy,
+    slow_sync: Duration,
     clock: Clock,
 ) -> io::Result<JoinHandle<()>> {
-    let mut writer = Writer { queue, mailbox, log, policy, clock };
+    let mut writer = Writer { queue, mailbox, log, policy, slow_sync, clock };
     std::thread::Builder::new().name("log".into()).spawn(move || {
         if let Err(error) = writer.run() {
             super::stop_for_good(&format!("the transaction log cannot be written: {error}"));
@@ -89,5 +93,48 @@ struct Writer {
     mailbox: Arc<Mailbox>,
     log: LogWriter,
     policy: SnapPolicy,
+    slow_sync: Duration,
     clock: Clock,
+}
+
+impl Writer {
+    fn run(&mut self) -> Result<(), StorageError> {
+        let mut rng = super::entropy::rng();
+        let mut draw = |below: u64| rng.random_range(0..below.max(1));
+        let mut records = Vec::new();
+        while self.queue.take(&mut records) {
+            let mut snapshot_due = false;
+            let mut upto = None;
+            for (zxid, payload) in records.drain(..) {
+                self.log.append(zxid, &payload);
+                upto = Some(zxid);
+                if self.policy.logged(self.log.size(), &mut draw) {
+                    self.log.roll();
+                    snapshot_due = true;
+                }
+            }
+            self.sync()?;
+            if let Some(upto) = upto {
+                self.mailbox.push(Message::Input(Input::Logged { upto }));
+            }
+            if snapshot_due {
+                self.mailbox.push(Message::SnapshotDue);
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), StorageError> {
+        let before = self.clock.mono();
+        self.log.sync()?;
+        let took = self.clock.mono() - before;
+        if took > self.slow_sync {
+            tracing::warn!(
+                "a sync of the transaction log took {} ms, which holds up every write; \
+                 is its disk busy with something else? (fsync.warningthresholdms)",
+                took.as_millis()
+            );
+        }
+        Ok(())
+    }
 }

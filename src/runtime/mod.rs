@@ -1,0 +1,21 @@
+//! The only place that touches the world: threads, real time, signals, and how the parts are put together.
+
+pub mod clock;
+mod commit_loop;
+mod data_lock;
+mod entropy;
+mod log_writer;
+pub mod mailbox;
+mod shutdown;
+mod snapshotter;
+mod wiring;
+
+pub use wiring::{Server, StartError};
+
+/// Ends the process with status 1 because going on would risk data. What was acknowledged is durable.
+///
+/// Source: `ZooKeeperCriticalThread`, `ExitCode.UNEXPECTED_ERROR`.
+fn stop_for_good(why: &str) -> ! {
+    tracing::error!("{why}; stopping, so that nothing is acknowledged that is not on disk");
+    std::process::exit(1)
+}

@@ -1,0 +1,335 @@
+//! Builds and connects one server from its configuration, and stops it in the right order.
+//!
+//! Order of starting: folders, lock, recovery, threads, and last the client port: nobody connects to a server that
+//! does not serve yet. Order of stopping: the port, the connections once they have their answers, the commit loop
+//! once everything accepted is applied, the log.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::clock::Clock;
+use super::commit_loop::CommitLoop;
+use super::data_lock::{DataLock, LockError};
+use super::log_writer::{self, LogQueue};
+use super::mailbox::{Mailbox, Message};
+use super::snapshotter::Snapshotter;
+use super::{entropy, shutdown};
+use crate::admin::four_letter::Admin;
+use crate::auth::AuthOptions;
+use crate::client_port::{self, BindError, ClientPort, Listener};
+use crate::config::{Config, HostPort, limits};
+use crate::prep::PrepOptions;
+use crate::replica::gate::Gate;
+use crate::replica::status::Counters;
+use crate::replica::{ReaperOptions, Replica, ReplicaOptions};
+use crate::storage::snap_policy::SnapPolicy;
+use crate::storage::snapshot::SnapshotOptions;
+use crate::storage::txnlog::{LogOptions, LogWriter};
+use crate::storage::{self, Dirs, Disk, OsDisk, RecoverOptions, StorageError, purge};
+use crate::tree::{Tree, TreeOptions};
+use rand::Rng;
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data cannot be used.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// Another server uses it.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The client port cannot be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The client port's address means nothing here.
+    #[error("clientPortAddress={0}: cannot be resolved: {1}")]
+    Address(String, io::Error),
+    /// The system refuses threads, signals or files.
+    #[error("the system refuses: {0}")]
+    System(#[from] io::Error),
+}
+
+/// A server that serves.
+pub struct Server {
+    mailbox: Arc<Mailbox>,
+    log: Arc<LogQueue>,
+    threads: Vec<JoinHandle<()>>,
+    log_thread: JoinHandle<()>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    address: Option<SocketAddr>,
+    _locks: Vec<DataLock>,
+}
+
+/// Connections get this long to take their last answers when the server stops.
+const GRACE: Duration = Duration::from_secs(5);
+
+impl Server {
+    /// Recovers the data and opens the client port.
+    ///
+    /// # Errors
+    /// Says which file, folder or address is the trouble, and what to do about it.
+    pub async fn start(config: Arc<Config>) -> Result<Server, StartError> {
+        let clock = Clock;
+        let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+        let dirs = Dirs::new(&config.data_dir, &config.data_log_dir);
+        dirs.prepare(&*disk, config.datadir_autocreate)?;
+        let locks = lock(&dirs)?;
+        let tree = recover(&disk, &dirs, &config)?;
+
+        let auth = auth_options(&config);
+        let gate = Arc::new(Gate::new(tree, auth.clone(), limits::OUTBOX_NOTIFICATION_BYTES));
+        let counters = Arc::new(Counters::default());
+        let mailbox = Arc::new(Mailbox::default());
+        let now = clock.now();
+        let admin = Arc::new(Admin {
+            gate: gate.clone(),
+            counters: counters.clone(),
+            config: config.clone(),
+            dirs: (absolute(&dirs.data), absolute(&dirs.log)),
+            clock,
+            started: now.mono,
+        });
+        let port = client_port(&config, &gate, &counters, &mailbox, admin, clock);
+        // Bound before threads start, so that a taken port leaves nothing behind; connections wait in the backlog.
+        let listener = listen(&config)?;
+
+        let options = replica_options(&config, auth);
+        let replica = Replica::standalone(options, gate.clone(), counters, now);
+        let log = Arc::new(LogQueue::default());
+        let (threads, log_thread) =
+            start_threads(&config, &disk, &dirs, replica, &gate, &mailbox, &log, clock)?;
+
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let address = match listener {
+            Some(listener) => {
+                let address = listener.address()?;
+                tasks.spawn(listener.run(port, stop.clone(), tasks.clone()));
+                Some(address)
+            }
+            None => None,
+        };
+        start_purging(&config, disk, dirs, &stop);
+        Ok(Server { mailbox, log, threads, log_thread, stop, tasks, address, _locks: locks })
+    }
+
+    /// Where clients connect, unless there is no client port.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Serves until SIGTERM or SIGINT, then finishes what was accepted.
+    ///
+    /// # Errors
+    /// If signals cannot be listened for.
+    pub async fn run(self) -> io::Result<()> {
+        let signal = shutdown::requested().await?;
+        tracing::info!("{signal}: stopping; what was accepted is finished first");
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(GRACE, self.tasks.wait()).await.is_err() {
+            tracing::warn!("{} connections did not take their last answers", self.tasks.len());
+        }
+        self.mailbox.push(Message::Stop);
+        let (log, threads, log_thread) = (self.log, self.threads, self.log_thread);
+        let joined = tokio::task::spawn_blocking(move || {
+            let clean = threads.into_iter().all(|thread| thread.join().is_ok());
+            log.stop();
+            clean && log_thread.join().is_ok()
+        });
+        match joined.await {
+            Ok(true) => tracing::info!("stopped"),
+            _ => super::stop_for_good("a thread of the server died"),
+        }
+        Ok(())
+    }
+}
+
+fn lock(dirs: &Dirs) -> Result<Vec<DataLock>, LockError> {
+    let mut locks = vec![DataLock::take(&dirs.data)?];
+    if dirs.log != dirs.data {
+        locks.push(DataLock::take(&dirs.log)?);
+    }
+    Ok(locks)
+}
+
+fn tree_options(config: &Config) -> TreeOptions {
+    TreeOptions {
+        extended_types: config.extended_types,
+        emulate_353_ttl: config.emulate_353_ttl,
+        digest: config.digest_enabled,
+    }
+}
+
+fn recover(disk: &Arc<dyn Disk>, dirs: &Dirs, config: &Config) -> Result<Tree, StorageError> {
+    let options = RecoverOptions {
+        tree: tree_options(config),
+        trust_empty: config.snapshot_trust_empty,
+        snapshots: snapshot_options(config),
+        ..RecoverOptions::default()
+    };
+    let recovered = storage::recover(disk.clone(), dirs, &options)?;
+    for note in &recovered.notes {
+        tracing::warn!("{note}");
+    }
+    Ok(recovered.tree)
+}
+
+fn snapshot_options(config: &Config) -> SnapshotOptions {
+    use crate::config::Compression as Wanted;
+    use crate::storage::snapshot::Compression;
+    let compression = match config.snapshot_compression {
+        Wanted::None => Compression::None,
+        Wanted::Gz => Compression::Gz,
+        Wanted::Snappy => Compression::Snappy,
+    };
+    SnapshotOptions { compression, serialize_last_zxid: config.serialize_last_zxid }
+}
+
+fn auth_options(config: &Config) -> AuthOptions {
+    AuthOptions {
+        digest_enabled: config.digest_auth_enabled,
+        super_digest: config.super_digest.clone(),
+        skip_acl: config.skip_acl,
+        ..AuthOptions::default()
+    }
+}
+
+fn replica_options(config: &Config, auth: AuthOptions) -> ReplicaOptions {
+    ReplicaOptions {
+        tick: config.tick_time,
+        min_session_timeout: config.min_session_timeout,
+        max_session_timeout: config.max_session_timeout,
+        // A server on its own makes ids as server 1. Source: `ZooKeeperServer.createSessionTracker`.
+        server_id: 1,
+        prep: PrepOptions {
+            extended_types: config.extended_types,
+            emulate_353_ttl: config.emulate_353_ttl,
+            enforce_quota: config.enforce_quota,
+            digest_enabled: config.digest_enabled,
+            reconfig_enabled: config.reconfig_enabled,
+            auth,
+        },
+        reaper: ReaperOptions {
+            interval: config.container_check_interval,
+            max_per_minute: u32::try_from(config.container_max_per_minute).unwrap_or(u32::MAX),
+            max_never_used: config.container_max_never_used.unwrap_or_default(),
+        },
+    }
+}
+
+fn client_port(
+    config: &Config,
+    gate: &Arc<Gate>,
+    counters: &Arc<Counters>,
+    mailbox: &Arc<Mailbox>,
+    admin: Arc<Admin>,
+    clock: Clock,
+) -> Arc<ClientPort> {
+    Arc::new(ClientPort {
+        gate: gate.clone(),
+        counters: counters.clone(),
+        mailbox: mailbox.clone(),
+        clock,
+        admin,
+        frame_limit: config.jute_max_buffer,
+        field_limit: config.jute_max_buffer.saturating_add(config.jute_extra_size),
+        reply_backlog_bytes: limits::OUTBOX_REPLY_BYTES,
+        outstanding_limit: i64::try_from(config.global_outstanding_limit).unwrap_or(i64::MAX),
+        sessionless: config.sessionless_timeout,
+        max_per_address: config.max_client_cnxns,
+        max_connections: config.max_cnxns,
+        keep_alive: config.client_tcp_keep_alive,
+    })
+}
+
+fn listen(config: &Config) -> Result<Option<Listener>, StartError> {
+    let Some(HostPort { host, port }) = &config.client_addr else { return Ok(None) };
+    let ip = host.as_deref().map(resolve).transpose()?;
+    Ok(Some(client_port::bind(ip, *port, config.client_port_listen_backlog)?))
+}
+
+fn resolve(host: &str) -> Result<IpAddr, StartError> {
+    let failed = |cause| StartError::Address(host.to_owned(), cause);
+    let mut found = (host, 0).to_socket_addrs().map_err(failed)?;
+    let first = found.next().ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+    Ok(first.ip())
+}
+
+#[allow(clippy::too_many_arguments)] // each is a part that a thread owns or talks to
+fn start_threads(
+    config: &Config,
+    disk: &Arc<dyn Disk>,
+    dirs: &Dirs,
+    replica: Replica,
+    gate: &Arc<Gate>,
+    mailbox: &Arc<Mailbox>,
+    log: &Arc<LogQueue>,
+    clock: Clock,
+) -> Result<(Vec<JoinHandle<()>>, JoinHandle<()>), StartError> {
+    let writer = LogWriter::new(
+        disk.clone(),
+        dirs.log.clone(),
+        LogOptions {
+            preallocate_bytes: config.pre_alloc_bytes,
+            force_sync: config.force_sync,
+            size_limit_bytes: config.txn_log_size_limit_bytes,
+        },
+    );
+    let mut rng = entropy::rng();
+    let mut draw = |below: u64| rng.random_range(0..below.max(1));
+    let size_limit = config.snap_size_limit_bytes.unwrap_or(0);
+    let policy = SnapPolicy::new(config.snap_count, size_limit, &mut draw);
+    let slow_sync = config.fsync_warning_threshold;
+    let log_thread =
+        log_writer::start(log.clone(), mailbox.clone(), writer, policy, slow_sync, clock)?;
+    let snapshotter = Snapshotter {
+        disk: disk.clone(),
+        dir: dirs.data.clone(),
+        options: snapshot_options(config),
+        gate: gate.clone(),
+        mailbox: mailbox.clone(),
+    };
+    let (snapshots, snapshot_thread) = snapshotter.start()?;
+    let commit_loop =
+        CommitLoop { replica, mailbox: mailbox.clone(), log: log.clone(), snapshots, clock };
+    let commit_thread = commit_loop.start()?;
+    Ok((vec![commit_thread, snapshot_thread], log_thread))
+}
+
+/// Source: `DatadirCleanupManager`.
+fn start_purging(config: &Config, disk: Arc<dyn Disk>, dirs: Dirs, stop: &CancellationToken) {
+    let Some(interval) = config.purge_interval else { return };
+    let (retain, stop) = (config.snap_retain_count, stop.clone());
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(interval);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = stop.cancelled() => return,
+            }
+            let (disk, dirs) = (disk.clone(), dirs.clone());
+            let purging = tokio::task::spawn_blocking(move || purge::purge(&*disk, &dirs, retain));
+            match purging.await {
+                Ok(Ok(removed)) => {
+                    for path in removed {
+                        tracing::info!("{}: purged", path.display());
+                    }
+                }
+                Ok(Err(error)) => tracing::warn!("nothing more is purged for now: {error}"),
+                Err(_) => return,
+            }
+        }
+    });
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
