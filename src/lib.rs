@@ -1,5 +1,6 @@
 //! oxkeeper: a server that takes the place of Apache ZooKeeper.
 
+pub mod auth;
 pub mod base;
 pub mod config;
 pub mod storage;

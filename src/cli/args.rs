@@ -1,0 +1,46 @@
+//! Arguments, and which command they mean.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use super::server;
+use crate::admin::four_letter;
+
+/// A server that takes the place of Apache ZooKeeper.
+///
+/// Without a command: a standalone server on port 2181 with its data in ./data.
+#[derive(Debug, Parser)]
+#[command(name = "oxkeeper", version, arg_required_else_help = false)]
+struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a server, as `zkServer.sh start-foreground` does.
+    Server {
+        /// A Java system property: -Dname=value. Also read from the -D words of JVMFLAGS and SERVER_JVMFLAGS.
+        #[arg(short = 'D', value_name = "NAME=VALUE")]
+        properties: Vec<String>,
+        /// The configuration file; without one, embedded defaults.
+        #[arg(value_name = "zoo.cfg")]
+        config: Option<PathBuf>,
+    },
+    /// Print the version as four-letter words show it.
+    Version,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    match Args::parse().command {
+        None => server::run(&[], None),
+        Some(Command::Server { properties, config }) => server::run(&properties, config.as_deref()),
+        Some(Command::Version) => {
+            println!("{}", four_letter::version());
+            ExitCode::SUCCESS
+        }
+    }
+}

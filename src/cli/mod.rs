@@ -1,0 +1,6 @@
+//! The command line.
+
+mod args;
+mod server;
+
+pub use args::main;
