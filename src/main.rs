@@ -1,5 +1,2 @@
 //! The `oxkeeper` program.
-
-fn main() -> std::process::ExitCode {
-    oxkeeper::cli::main()
-}
+fn main() {}
