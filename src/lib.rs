@@ -3,5 +3,6 @@
 pub mod auth;
 pub mod base;
 pub mod config;
+pub mod prep;
 pub mod storage;
 pub mod tree;

@@ -192,6 +192,8 @@ fn set_data_checks_session_path_existence_permission_then_version() {
 fn set_acl_checks_session_path_list_existence_permission_then_version() {
     let a = ALICE;
     let bad = || acl(31, "digest", "no colon");
+    let mut nobody = open_acl();
+    nobody.iter_mut().flatten().for_each(|acl| acl.id.id = None);
     let rows = vec![
         (CLOSING, null_path(&set_acl("", None, -1)), -112),
         (a, null_path(&set_acl("", None, -1)), -8),
@@ -199,6 +201,7 @@ fn set_acl_checks_session_path_list_existence_permission_then_version() {
         (a, set_acl("/none", bad(), -1), -114),
         (a, set_acl("/none", None, -1), -114),
         (a, set_acl("/none", Some(vec![]), -1), -114),
+        (a, set_acl("/none", nobody, -1), -5),
         (a, set_acl("/none", open_acl(), -1), -101),
         (a, set_acl("/locked", open_acl(), 9), -102),
         (a, set_acl("/v", open_acl(), 1), -103),
