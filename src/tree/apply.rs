@@ -289,8 +289,7 @@ impl Tree {
         let path = set.path.as_ref().ok_or(ErrorCode::NO_NODE)?;
         let at = self.locate(path).ok_or(ErrorCode::NO_NODE)?;
         let before = self.slab.get(at).data_len() as i64;
-        self.replace_data(at, path, set.data.as_deref());
-        self.update(at, path, |slot| {
+        self.replace_data(at, path, set.data.as_deref(), |slot| {
             slot.mtime = header.time;
             slot.mzxid = header.zxid;
             slot.version = set.version;

@@ -1,7 +1,8 @@
 //! From (parent slot, name) to slot: open addressing, one tag byte and one slot number per entry.
 //!
-//! Names stand in the slots, so the table cannot compare or rehash by itself: callers pass closures for both. The
-//! tag byte keeps most comparisons from touching a slot at all.
+//! Names stand in the slots, so a table cannot compare or rehash by itself: callers pass closures for both. The tag
+//! byte keeps most comparisons from touching a slot at all. There are many tables, chosen by the hash, so that none
+//! is large enough for its growth to hold a write up.
 
 use std::hash::Hasher;
 
@@ -9,10 +10,15 @@ const EMPTY: u8 = 0;
 const DELETED: u8 = 1;
 /// Set in the tag of every entry in use.
 const USED: u8 = 0x80;
-const SMALLEST: usize = 16;
+const SMALLEST: usize = 8;
+/// Bits of the hash that choose a table.
+const TABLE_BITS: u32 = 10;
 
-/// The table.
-pub(super) struct Index {
+/// All tables.
+pub(super) struct Index(Vec<Table>);
+
+#[derive(Clone, Default)]
+struct Table {
     tags: Vec<u8>,
     slots: Vec<u32>,
     /// Entries in use.
@@ -26,58 +32,59 @@ pub(super) fn hash(parent: u32, name: &str) -> u64 {
     let mut hasher = rustc_hash::FxHasher::default();
     hasher.write_u32(parent);
     hasher.write(name.as_bytes());
-    hasher.finish()
+    // Tables, places in them and tags use different bits, all of which must be good.
+    let hash = hasher.finish();
+    let hash = (hash ^ hash >> 32).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    hash ^ hash >> 29
 }
 
 fn tag(hash: u64) -> u8 {
     (hash >> 57) as u8 | USED
 }
 
+fn place(hash: u64) -> usize {
+    (hash >> TABLE_BITS) as usize
+}
+
 impl Index {
-    /// An empty table.
+    /// Empty tables, which own no memory yet.
     pub fn new() -> Index {
-        Index {
-            tags: vec![EMPTY; SMALLEST],
-            slots: vec![0; SMALLEST],
-            used: 0,
-            filled: 0,
-        }
+        Index(vec![Table::default(); 1 << TABLE_BITS])
     }
 
     /// The slot with this hash that `is_it` accepts.
     pub fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
-        let at = self.position(hash, is_it)?;
-        Some(self.slots[at])
+        let table = &self.0[table(hash)];
+        table.position(hash, is_it).map(|at| table.slots[at])
     }
 
-    /// Adds a slot that is not in the table. `rehash` tells the hash of one that is.
+    /// Adds a slot that is not there. `rehash` tells the hash of one that is.
     pub fn insert(&mut self, hash: u64, slot: u32, rehash: impl Fn(u32) -> u64) {
-        if (self.filled + 1) * 8 > self.tags.len() * 7 {
-            self.rebuild(rehash);
+        let table = &mut self.0[table(hash)];
+        if (table.filled + 1) * 8 > table.tags.len() * 7 {
+            table.rebuild(rehash);
         }
-        self.place(hash, slot);
+        table.put(hash, slot);
     }
 
     /// Takes `slot` out.
     pub fn remove(&mut self, hash: u64, slot: u32) {
-        let Some(mut at) = self.position(hash, |other| other == slot) else {
-            return;
-        };
-        let mask = self.tags.len() - 1;
-        self.used -= 1;
-        self.tags[at] = DELETED;
-        // Deleted entries only serve to keep searches going; before an empty one there is nothing to go on to.
-        while self.tags[(at + 1) & mask] == EMPTY && self.tags[at] == DELETED {
-            self.tags[at] = EMPTY;
-            self.filled -= 1;
-            at = at.wrapping_sub(1) & mask;
+        let table = &mut self.0[table(hash)];
+        if let Some(at) = table.position(hash, |other| other == slot) {
+            table.clear(at);
         }
     }
+}
 
+fn table(hash: u64) -> usize {
+    hash as usize & ((1 << TABLE_BITS) - 1)
+}
+
+impl Table {
     fn position(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<usize> {
-        let mask = self.tags.len() - 1;
+        let mask = self.tags.len().checked_sub(1)?;
         let wanted = tag(hash);
-        let mut at = hash as usize & mask;
+        let mut at = place(hash) & mask;
         // An eighth of the table is empty, so this ends.
         loop {
             let found = self.tags[at];
@@ -91,9 +98,9 @@ impl Index {
         }
     }
 
-    fn place(&mut self, hash: u64, slot: u32) {
+    fn put(&mut self, hash: u64, slot: u32) {
         let mask = self.tags.len() - 1;
-        let mut at = hash as usize & mask;
+        let mut at = place(hash) & mask;
         while self.tags[at] >= USED {
             at = (at + 1) & mask;
         }
@@ -105,10 +112,22 @@ impl Index {
         self.slots[at] = slot;
     }
 
+    fn clear(&mut self, mut at: usize) {
+        let mask = self.tags.len() - 1;
+        self.used -= 1;
+        self.tags[at] = DELETED;
+        // Deleted entries only serve to keep searches going; before an empty one there is nothing to go on to.
+        while self.tags[(at + 1) & mask] == EMPTY && self.tags[at] == DELETED {
+            self.tags[at] = EMPTY;
+            self.filled -= 1;
+            at = at.wrapping_sub(1) & mask;
+        }
+    }
+
     /// Drops deleted entries, and doubles where more than half is really in use.
     fn rebuild(&mut self, rehash: impl Fn(u32) -> u64) {
         let size = if self.used * 2 >= self.tags.len() {
-            self.tags.len() * 2
+            (self.tags.len() * 2).max(SMALLEST)
         } else {
             self.tags.len()
         };
@@ -117,7 +136,7 @@ impl Index {
         (self.used, self.filled) = (0, 0);
         for (tag, slot) in tags.into_iter().zip(slots) {
             if tag >= USED {
-                self.place(rehash(slot), slot);
+                self.put(rehash(slot), slot);
             }
         }
     }
@@ -127,6 +146,11 @@ impl Index {
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
+
+    /// Few distinct hashes, all of one table, so that most entries collide.
+    fn colliding(slot: u32) -> u64 {
+        u64::from(slot % 37).wrapping_mul(0x9E37_79B9_7F4A_7C15) << TABLE_BITS
+    }
 
     #[test]
     fn entries_survive_growth_collisions_and_deletions() {
@@ -138,19 +162,17 @@ mod tests {
                 .wrapping_mul(6364136223846793005)
                 .wrapping_add(1442695040888963407);
             let slot = (state >> 33) as u32 % 700;
-            // Few distinct hashes, so that most entries collide.
-            let hash = u64::from(slot % 37).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let hash = colliding(slot);
             if twin.remove(&slot).is_some() {
                 index.remove(hash, slot);
             } else {
                 index.insert(hash, slot, |slot| twin[&slot]);
                 twin.insert(slot, hash);
             }
-            assert_eq!(index.used, twin.len());
+            assert_eq!(index.0[0].used, twin.len());
         }
         for slot in 0..700 {
-            let hash = u64::from(slot % 37).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            let found = index.find(hash, |other| other == slot);
+            let found = index.find(colliding(slot), |other| other == slot);
             assert_eq!(found.is_some(), twin.contains_key(&slot), "{slot}");
         }
     }
@@ -164,6 +186,22 @@ mod tests {
         for slot in 0..10 {
             index.remove(3, slot);
         }
-        assert_eq!((index.used, index.filled), (0, 0));
+        assert_eq!((index.0[3].used, index.0[3].filled), (0, 0));
+        assert_eq!(index.find(3, |_| true), None);
+    }
+
+    #[test]
+    fn hashes_spread_over_tables_places_and_tags() {
+        for bits in [0, TABLE_BITS, 57] {
+            let mut seen = [0u32; 64];
+            for nth in 0..64 * 100 {
+                let hash = hash(nth % 3, &format!("member-{nth:010}"));
+                seen[(hash >> bits) as usize % 64] += 1;
+            }
+            assert!(
+                seen.iter().all(|&n| (50..200).contains(&n)),
+                "{bits}: {seen:?}"
+            );
+        }
     }
 }

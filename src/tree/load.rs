@@ -1,6 +1,6 @@
 //! A tree from the parts of a snapshot.
 
-use super::slot::ROOT;
+use super::slot::{NONE, ROOT};
 use super::{Tree, TreeOptions};
 use crate::base::{Zxid, path};
 use jute::data::{Acl, StatPersisted};
@@ -8,6 +8,8 @@ use jute::data::{Acl, StatPersisted};
 /// Takes a snapshot's sessions, ACL lists and znodes in the order of the file.
 pub struct Loader {
     tree: Tree,
+    /// The parent found last: files keep siblings together.
+    parent: Option<(String, u32)>,
 }
 
 /// Why a snapshot makes no tree.
@@ -35,6 +37,7 @@ impl Loader {
     pub fn new(options: TreeOptions) -> Loader {
         Loader {
             tree: Tree::bare(options),
+            parent: None,
         }
     }
 
@@ -69,29 +72,39 @@ impl Loader {
         if acl == i64::MAX {
             return Err(LoadError::AclId(acl));
         }
-        let rooted = self.tree.slab.len() > 0;
         if path.is_empty() {
-            if rooted {
+            if self.tree.slab.len() > 0 {
                 return Err(LoadError::Twice(path.to_owned()));
             }
             let acl = self.tree.acls.resolve(acl);
-            self.tree.attach(super::NONE, "", "", data, acl, stat);
+            self.tree.attach(NONE, "", "", data, acl, stat);
             return Ok(());
         }
-        let (above, name) = match path::parent(path) {
-            Some(above) if above != "/" && !path::name(path).is_empty() => {
-                (above, path::name(path))
-            }
-            _ => return Err(LoadError::NotAPath(path.to_owned())),
-        };
-        let parent = rooted.then(|| self.tree.locate(above)).flatten();
-        let parent = parent.ok_or_else(|| LoadError::NoParent(path.to_owned()))?;
+        let name = path::name(path);
+        let above = path::parent(path).filter(|&above| above != "/" && !name.is_empty());
+        let above = above.ok_or_else(|| LoadError::NotAPath(path.to_owned()))?;
+        let parent = self
+            .parent(above)
+            .ok_or_else(|| LoadError::NoParent(path.to_owned()))?;
         if self.tree.child(parent, name).is_some() {
             return Err(LoadError::Twice(path.to_owned()));
         }
         let acl = self.tree.acls.resolve(acl);
         self.tree.attach(parent, path, name, data, acl, stat);
         Ok(())
+    }
+
+    fn parent(&mut self, path: &str) -> Option<u32> {
+        if let Some((known, at)) = &self.parent
+            && known == path
+        {
+            return Some(*at);
+        }
+        let at = (self.tree.slab.len() > 0)
+            .then(|| self.tree.locate(path))
+            .flatten()?;
+        self.parent = Some((path.to_owned(), at));
+        Some(at)
     }
 
     /// The tree, as of `zxid`. Quotas are counted anew, ACL lists nobody uses are dropped, and what 3.4 did not have

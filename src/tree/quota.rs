@@ -190,14 +190,13 @@ impl Tree {
             track.count().wrapping_add(count),
             track.bytes().wrapping_add(bytes),
         );
-        self.replace_data(at, &stats_path(limited), Some(track.to_string().as_bytes()));
+        self.write_stats(at, limited, &track);
     }
 
     /// Writes what is really there into the stats of a quota.
     /// Source: `DataTree.updateQuotaForPath`.
     fn recount(&mut self, limited: &str) {
-        let stats = stats_path(limited);
-        let Some(at) = self.locate(&stats) else {
+        let Some(at) = self.locate(&stats_path(limited)) else {
             return;
         };
         let (mut count, mut bytes) = (0, 0);
@@ -209,7 +208,13 @@ impl Tree {
         }
         let mut track = StatsTrack::default();
         track.set(count, bytes);
-        self.replace_data(at, &stats, Some(track.to_string().as_bytes()));
+        self.write_stats(at, limited, &track);
+    }
+
+    /// Neither version nor mzxid move.
+    fn write_stats(&mut self, at: u32, limited: &str, track: &StatsTrack) {
+        let text = track.to_string();
+        self.replace_data(at, &stats_path(limited), Some(text.as_bytes()), |_| {});
     }
 
     /// Finds every quota and counts anew.

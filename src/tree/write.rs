@@ -92,8 +92,14 @@ impl Tree {
         self.count_in(at, path);
     }
 
-    /// Replaces the data of a znode and nothing else.
-    pub(super) fn replace_data(&mut self, at: u32, path: &str, data: Option<&[u8]>) {
+    /// Replaces the data of a znode and changes its stat.
+    pub(super) fn replace_data(
+        &mut self,
+        at: u32,
+        path: &str,
+        data: Option<&[u8]>,
+        change: impl FnOnce(&mut Slot),
+    ) {
         self.count_out(at, path);
         self.save(at);
         let crc = self.crc(path, data);
@@ -101,6 +107,7 @@ impl Tree {
         self.data_size -= slot.data_len() as u64;
         self.data_size += data.map_or(0, <[u8]>::len) as u64;
         slot.crc = crc;
+        change(slot);
         let payload = Payload::new(slot.name(), data);
         let old = slot.payload.replace(payload);
         self.keep_payload(at, old);

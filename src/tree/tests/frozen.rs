@@ -1,0 +1,138 @@
+//! Frozen views: exact whatever is written during the walk.
+
+use super::history::Writer;
+use super::twin::Twin;
+use super::*;
+use bytes::BytesMut;
+use jute::{Buffer, Reader, Wire};
+use rand::Rng;
+
+/// The tree that a snapshot's body makes.
+pub fn load(body: &BytesMut, zxid: Zxid) -> Tree {
+    let limit = body.len();
+    let mut r = Reader::new(body.clone().freeze(), limit);
+    let mut loader = Loader::new(TreeOptions::default());
+    for _ in 0..r.i32().unwrap() {
+        loader.session(r.i64().unwrap(), r.i32().unwrap());
+    }
+    for _ in 0..r.i32().unwrap() {
+        let id = r.i64().unwrap();
+        let list: Option<Vec<Acl>> = Wire::read(&mut r).unwrap();
+        loader.acl(id, list.unwrap()).unwrap();
+    }
+    loop {
+        let path: Option<Str> = Wire::read(&mut r).unwrap();
+        let path = path.unwrap();
+        if path == "/" {
+            break;
+        }
+        let data: Buffer = Wire::read(&mut r).unwrap();
+        let acl = r.i64().unwrap();
+        let stat: StatPersisted = Wire::read(&mut r).unwrap();
+        loader.znode(&path, data.as_deref(), acl, &stat).unwrap();
+    }
+    assert_eq!(r.left(), 0);
+    loader.finish(zxid).unwrap()
+}
+
+/// A walk under way, what it must show, and what it wrote.
+struct Walk {
+    frozen: Frozen,
+    expected: Twin,
+    body: BytesMut,
+}
+
+impl Walk {
+    fn begin(tree: &mut Tree, twin: &Twin) -> Walk {
+        let frozen = tree.freeze().unwrap();
+        let mut body = BytesMut::new();
+        frozen.header(&mut body);
+        assert_eq!(frozen.zxid(), Zxid(twin.zxid));
+        assert_eq!(frozen.digest(), twin.digest());
+        Walk {
+            frozen,
+            expected: twin.clone(),
+            body,
+        }
+    }
+
+    fn end(self, tree: &mut Tree) {
+        self.expected.check(&load(&self.body, self.frozen.zxid()));
+        tree.thaw(self.frozen);
+    }
+}
+
+#[test]
+fn a_frozen_view_shows_its_moment_whatever_is_written_later() {
+    for seed in 0..10 {
+        let mut writer = Writer::new(1000 + seed, false);
+        let mut tree = Tree::new(TreeOptions::default());
+        let mut walk: Option<Walk> = None;
+        let mut finished = 0;
+        for _ in 0..1000 {
+            let (header, txn, _) = writer.next();
+            tree.apply(&header, &txn, &mut Vec::new());
+            let chunk = writer.rng.random_range(0..3);
+            walk = match walk.take() {
+                None => Some(Walk::begin(&mut tree, &writer.twin)),
+                Some(mut walk) => {
+                    assert!(tree.freeze().is_none());
+                    if walk.frozen.emit(&tree, chunk, &mut walk.body) {
+                        walk.end(&mut tree);
+                        finished += 1;
+                        None
+                    } else {
+                        Some(walk)
+                    }
+                }
+            };
+        }
+        assert!(finished > 5, "seed {seed}: {finished}");
+        writer.twin.check(&tree);
+    }
+}
+
+#[test]
+fn a_dropped_view_does_not_block_the_next() {
+    let mut tree = Tree::new(TreeOptions::default());
+    let frozen = tree.freeze().unwrap();
+    assert!(tree.freeze().is_none());
+    drop(frozen);
+    let second = tree.freeze().unwrap();
+    tree.thaw(second);
+    assert!(tree.freeze().is_some());
+}
+
+#[test]
+fn a_finished_walk_stays_finished() {
+    let mut tree = Tree::new(TreeOptions::default());
+    let mut frozen = tree.freeze().unwrap();
+    let mut out = BytesMut::new();
+    assert!(frozen.emit(&tree, 4, &mut out));
+    let length = out.len();
+    assert!(frozen.emit(&tree, 4, &mut out));
+    assert_eq!(out.len(), length);
+}
+
+#[test]
+fn what_is_no_tree_does_not_load() {
+    let stat = StatPersisted::default();
+    let loader = || Loader::new(TreeOptions::default());
+    assert_eq!(loader().finish(Zxid(1)).err(), Some(LoadError::NoRoot));
+    let orphan = LoadError::NoParent("/a".to_owned());
+    assert_eq!(loader().znode("/a", None, -1, &stat), Err(orphan));
+    let mut rooted = loader();
+    rooted.znode("", None, -1, &stat).unwrap();
+    rooted.znode("/a", None, -1, &stat).unwrap();
+    for path in ["a", "/a/", "//a"] {
+        let error = LoadError::NotAPath(path.to_owned());
+        assert_eq!(rooted.znode(path, None, -1, &stat), Err(error));
+    }
+    for path in ["", "/a"] {
+        let error = LoadError::Twice(path.to_owned());
+        assert_eq!(rooted.znode(path, None, -1, &stat), Err(error));
+    }
+    let max = LoadError::AclId(i64::MAX);
+    assert_eq!(rooted.znode("/b", None, i64::MAX, &stat), Err(max));
+    assert!(rooted.finish(Zxid(1)).is_ok());
+}
