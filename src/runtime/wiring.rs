@@ -210,10 +210,7 @@ fn replica_options(config: &Config, auth: AuthOptions) -> ReplicaOptions {
         // A server on its own makes ids as server 1. Source: `ZooKeeperServer.createSessionTracker`.
         server_id: 1,
         prep: PrepOptions {
-            extended_types: config.extended_types,
-            emulate_353_ttl: config.emulate_353_ttl,
             enforce_quota: config.enforce_quota,
-            digest_enabled: config.digest_enabled,
             reconfig_enabled: config.reconfig_enabled,
             auth,
         },
