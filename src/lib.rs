@@ -4,5 +4,6 @@ pub mod auth;
 pub mod base;
 pub mod config;
 pub mod prep;
+pub mod session;
 pub mod storage;
 pub mod tree;

@@ -38,10 +38,15 @@ fn is_meant(options: &AuthOptions, meant: &Id, ids: &[Id]) -> bool {
     if scheme == "world" {
         return expression == "anyone";
     }
-    let Some(provider) = Scheme::provider(options, scheme) else { return false };
+    let Some(provider) = Scheme::provider(options, scheme) else {
+        return false;
+    };
     ids.iter().any(|id| {
         id.scheme.as_deref() == Some(scheme)
-            && id.id.as_deref().is_some_and(|id| provider.matches(id, expression))
+            && id
+                .id
+                .as_deref()
+                .is_some_and(|id| provider.matches(id, expression))
     })
 }
 
@@ -73,7 +78,10 @@ pub fn fix_up(
             ("world", Some("anyone")) => stored.push(entry.clone()),
             ("auth", _) => {
                 let before = stored.len();
-                stored.extend(proved(options, ids).map(|id| Acl { perms: entry.perms, id }));
+                stored.extend(proved(options, ids).map(|id| Acl {
+                    perms: entry.perms,
+                    id,
+                }));
                 if stored.len() == before {
                     return Err(ErrorCode::INVALID_ACL);
                 }
@@ -92,7 +100,10 @@ pub fn fix_up(
 
 fn proved<'a>(options: &'a AuthOptions, ids: &'a [Id]) -> impl Iterator<Item = Id> + 'a {
     let is_proved = |id: &&Id| {
-        let provider = id.scheme.as_deref().and_then(|name| Scheme::provider(options, name));
+        let provider = id
+            .scheme
+            .as_deref()
+            .and_then(|name| Scheme::provider(options, name));
         provider.is_some_and(Scheme::is_authenticated)
     };
     ids.iter().filter(is_proved).cloned()
@@ -135,7 +146,10 @@ mod tests {
     use crate::auth::id;
 
     fn entry(perms: i32, scheme: &'static str, text: &str) -> Acl {
-        Acl { perms, id: id(scheme, text.to_owned()) }
+        Acl {
+            perms,
+            id: id(scheme, text.to_owned()),
+        }
     }
 
     fn fixed(entries: &[Acl], ids: &[Id]) -> Result<Vec<Acl>, ErrorCode> {
@@ -158,7 +172,11 @@ mod tests {
             ("none", "x", false),
         ] {
             let entries = [entry(1, scheme, text)];
-            let want = if good { Ok(entries.to_vec()) } else { bad.clone() };
+            let want = if good {
+                Ok(entries.to_vec())
+            } else {
+                bad.clone()
+            };
             assert_eq!(fixed(&entries, &[]), want, "{scheme}:{text}");
         }
         assert_eq!(fixed(&[], &[]), bad);
@@ -167,7 +185,10 @@ mod tests {
 
     #[test]
     fn nulls_fail_where_java_looks_at_them() {
-        let null = |scheme| Acl { perms: 1, id: Id { scheme, id: None } };
+        let null = |scheme| Acl {
+            perms: 1,
+            id: Id { scheme, id: None },
+        };
         assert_eq!(fixed(&[null(None)], &[]), Err(ErrorCode::INVALID_ACL));
         let world = null(Some("world".into()));
         assert_eq!(fixed(&[world], &[]), Err(ErrorCode::MARSHALLING_ERROR));
@@ -177,10 +198,21 @@ mod tests {
 
     #[test]
     fn auth_stands_for_what_was_proved_and_duplicates_go_first() {
-        let ids = [id("digest", "a:h".into()), id("ip", "127.0.0.1".into()), id("super", "".into())];
-        let wanted = [entry(3, "auth", ""), entry(3, "auth", ""), entry(3, "digest", "a:h")];
+        let ids = [
+            id("digest", "a:h".into()),
+            id("ip", "127.0.0.1".into()),
+            id("super", "".into()),
+        ];
+        let wanted = [
+            entry(3, "auth", ""),
+            entry(3, "auth", ""),
+            entry(3, "digest", "a:h"),
+        ];
         let stored = fixed(&wanted, &ids).unwrap();
-        assert_eq!(stored, [entry(3, "digest", "a:h"), entry(3, "digest", "a:h")]);
+        assert_eq!(
+            stored,
+            [entry(3, "digest", "a:h"), entry(3, "digest", "a:h")]
+        );
         assert_eq!(fixed(&wanted, &ids[1..]), Err(ErrorCode::INVALID_ACL));
     }
 
@@ -188,15 +220,24 @@ mod tests {
     fn any_wanted_bit_of_a_matching_entry_is_enough() {
         let options = AuthOptions::default();
         let bob = [id("digest", "bob:h".into())];
-        let acl = [entry(perms::READ, "digest", "bob:h"), entry(perms::ADMIN, "ip", "10.0.0.0/8")];
+        let acl = [
+            entry(perms::READ, "digest", "bob:h"),
+            entry(perms::ADMIN, "ip", "10.0.0.0/8"),
+        ];
         let may = |wanted, ids: &[Id]| permits(&options, &acl, wanted, ids);
         assert!(may(perms::READ, &bob));
         assert!(!may(perms::WRITE, &bob));
         assert!(!may(perms::READ, &[id("ip", "10.1.1.1".into())]));
-        assert!(may(perms::READ | perms::ADMIN, &[id("ip", "10.1.1.1".into())]));
+        assert!(may(
+            perms::READ | perms::ADMIN,
+            &[id("ip", "10.1.1.1".into())]
+        ));
         assert!(may(perms::WRITE, &[id("super", "".into())]));
         assert!(permits(&options, &[], perms::WRITE, &[]));
-        let open = AuthOptions { skip_acl: true, ..AuthOptions::default() };
+        let open = AuthOptions {
+            skip_acl: true,
+            ..AuthOptions::default()
+        };
         assert!(permits(&open, &acl, perms::WRITE, &[]));
     }
 

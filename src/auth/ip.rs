@@ -9,8 +9,11 @@ pub(super) fn java_text(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => {
-            let groups: Vec<String> =
-                address.segments().iter().map(|group| format!("{group:x}")).collect();
+            let groups: Vec<String> = address
+                .segments()
+                .iter()
+                .map(|group| format!("{group:x}"))
+                .collect();
             groups.join(":")
         }
     }
@@ -33,7 +36,9 @@ impl Block {
         let address = parse_address(address)?;
         let most = address.len() * 8;
         let bits = match bits {
-            Some(bits) => usize::try_from(java_int(bits, 10)?).ok().filter(|bits| *bits <= most)?,
+            Some(bits) => usize::try_from(java_int(bits, 10)?)
+                .ok()
+                .filter(|bits| *bits <= most)?,
             None => most,
         };
         Some(Block { address, bits })
@@ -41,7 +46,9 @@ impl Block {
 
     /// Whether `address` is of the same family and starts with the same bits.
     pub(super) fn holds(&self, address: &str) -> bool {
-        let Some(address) = parse_address(address) else { return false };
+        let Some(address) = parse_address(address) else {
+            return false;
+        };
         let mask = |byte: usize| match self.bits.saturating_sub(byte * 8) {
             bits @ 0..8 => !(0xff_u8 >> bits),
             _ => 0xff,
@@ -52,7 +59,11 @@ impl Block {
 }
 
 fn parse_address(text: &str) -> Option<Vec<u8>> {
-    if text.contains(':') { parse_v6(text) } else { parse_v4(text) }
+    if text.contains(':') {
+        parse_v6(text)
+    } else {
+        parse_v4(text)
+    }
 }
 
 fn parse_v4(text: &str) -> Option<Vec<u8>> {
@@ -60,7 +71,10 @@ fn parse_v4(text: &str) -> Option<Vec<u8>> {
     if parts.len() != 4 {
         return None;
     }
-    parts.into_iter().map(|part| u8::try_from(java_int(part, 10)?).ok()).collect()
+    parts
+        .into_iter()
+        .map(|part| u8::try_from(java_int(part, 10)?).ok())
+        .collect()
 }
 
 fn parse_v6(text: &str) -> Option<Vec<u8>> {
@@ -104,14 +118,34 @@ mod tests {
     #[test]
     fn blocks_are_accepted_as_java_accepts_them() {
         for good in [
-            "1.2.3.4", "1.2.3.4/0", "1.2.3.4/32", "::", "::1", "1::", "1:2:3:4:5:6:7:8",
-            "fe80::1/64", "::1/128", "+1.2.3.4",
+            "1.2.3.4",
+            "1.2.3.4/0",
+            "1.2.3.4/32",
+            "::",
+            "::1",
+            "1::",
+            "1:2:3:4:5:6:7:8",
+            "fe80::1/64",
+            "::1/128",
+            "+1.2.3.4",
         ] {
             assert!(Block::parse(good).is_some(), "{good}");
         }
         for bad in [
-            "", "1.2.3", "1.2.3.4/", "1.2.3.4/33", "1.2.3.256", "1.2.3.4/-1", "1.2.3.4/x",
-            "1:2:3", "1::2::3", "::1.2.3.4", "::12345", "::1/129", "1:2:3:4:5:6:7::8", "::g",
+            "",
+            "1.2.3",
+            "1.2.3.4/",
+            "1.2.3.4/33",
+            "1.2.3.256",
+            "1.2.3.4/-1",
+            "1.2.3.4/x",
+            "1:2:3",
+            "1::2::3",
+            "::1.2.3.4",
+            "::12345",
+            "::1/129",
+            "1:2:3:4:5:6:7::8",
+            "::g",
         ] {
             assert!(Block::parse(bad).is_none(), "{bad}");
         }

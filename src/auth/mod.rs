@@ -32,7 +32,11 @@ pub struct AuthOptions {
 
 impl Default for AuthOptions {
     fn default() -> Self {
-        AuthOptions { digest_enabled: true, super_digest: None, skip_acl: false }
+        AuthOptions {
+            digest_enabled: true,
+            super_digest: None,
+            skip_acl: false,
+        }
     }
 }
 
@@ -63,7 +67,10 @@ pub fn authenticate(
             ids.push(id);
         }
     };
-    match scheme.and_then(|name| Scheme::provider(options, name)).ok_or(AuthFailed)? {
+    match scheme
+        .and_then(|name| Scheme::provider(options, name))
+        .ok_or(AuthFailed)?
+    {
         Scheme::Ip => add(id("ip", ip::java_text(remote))),
         Scheme::Digest => {
             let digest = digest::generate(auth.ok_or(AuthFailed)?);
@@ -82,15 +89,26 @@ pub fn authenticate(
 /// Source: `AuthUtil.getClientInfos`.
 pub fn who_am_i(ids: &[Id]) -> Vec<ClientInfo> {
     let user = |id: &Id| match id.scheme.as_deref() {
-        Some("digest") => id.id.as_deref().map(|id| id.split(':').next().unwrap_or("").into()),
+        Some("digest") => id
+            .id
+            .as_deref()
+            .map(|id| id.split(':').next().unwrap_or("").into()),
         Some("ip") => id.id.clone(),
         _ => Some(Str::default()),
     };
-    ids.iter().map(|id| ClientInfo { auth_scheme: id.scheme.clone(), user: user(id) }).collect()
+    ids.iter()
+        .map(|id| ClientInfo {
+            auth_scheme: id.scheme.clone(),
+            user: user(id),
+        })
+        .collect()
 }
 
 fn id(scheme: &'static str, id: String) -> Id {
-    Id { scheme: Some(Str::from_static(scheme)), id: Some(id.into()) }
+    Id {
+        scheme: Some(Str::from_static(scheme)),
+        id: Some(id.into()),
+    }
 }
 
 /// Sorts into the order a Java concurrent hash map of these keys iterates in; keys of one bin keep their order.
@@ -109,16 +127,19 @@ fn in_hash_order(ids: &mut [Id]) {
 
 /// Source: `hashCode` as the jute compiler writes it for `Id`.
 fn java_hash(id: &Id) -> u32 {
-    [&id.scheme, &id.id].into_iter().fold(17, |hash: u32, text| {
-        let text = text.as_deref().map_or(0, java_string_hash);
-        hash.wrapping_mul(37).wrapping_add(text)
-    })
+    [&id.scheme, &id.id]
+        .into_iter()
+        .fold(17, |hash: u32, text| {
+            let text = text.as_deref().map_or(0, java_string_hash);
+            hash.wrapping_mul(37).wrapping_add(text)
+        })
 }
 
 /// Source: `String.hashCode`.
 fn java_string_hash(text: &str) -> u32 {
-    text.encode_utf16()
-        .fold(0, |hash: u32, unit| hash.wrapping_mul(31).wrapping_add(u32::from(unit)))
+    text.encode_utf16().fold(0, |hash: u32, unit| {
+        hash.wrapping_mul(31).wrapping_add(u32::from(unit))
+    })
 }
 
 #[cfg(test)]
@@ -129,19 +150,27 @@ mod tests {
 
     fn auth(scheme: &str, data: Option<&[u8]>) -> Result<Identities, AuthFailed> {
         let digest = "super:0bX78nEegDzJM3ju0iLBEJdWzjg=".to_owned();
-        let options = AuthOptions { super_digest: Some(digest), ..AuthOptions::default() };
+        let options = AuthOptions {
+            super_digest: Some(digest),
+            ..AuthOptions::default()
+        };
         authenticate(&options, Some(scheme), data, HOME, &initial(HOME))
     }
 
     fn shown(ids: &[Id]) -> Vec<String> {
         let part = |part: &Option<Str>| part.as_deref().unwrap_or("-").to_owned();
-        ids.iter().map(|id| format!("{}={}", part(&id.scheme), part(&id.id))).collect()
+        ids.iter()
+            .map(|id| format!("{}={}", part(&id.scheme), part(&id.id)))
+            .collect()
     }
 
     #[test]
     fn digest_adds_to_the_address_in_javas_order() {
         let ids = auth("digest", Some(b"bob:pw")).unwrap();
-        assert_eq!(shown(&ids), ["digest=bob:ikIaKsbtGweaHnb/jKn7OHqbunM=", "ip=127.0.0.1"]);
+        assert_eq!(
+            shown(&ids),
+            ["digest=bob:ikIaKsbtGweaHnb/jKn7OHqbunM=", "ip=127.0.0.1"]
+        );
         let who = who_am_i(&ids);
         assert_eq!(who[0].user.as_deref(), Some("bob"));
         assert_eq!(who[1].user.as_deref(), Some("127.0.0.1"));

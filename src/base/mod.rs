@@ -1,10 +1,12 @@
 //! Words everyone speaks: zxids, ids, paths, points in time.
 
 mod ids;
+mod java_random;
 pub mod path;
 mod time;
 mod zxid;
 
 pub use ids::{ServerId, SessionId};
+pub use java_random::JavaRandom;
 pub use time::{Mono, Now, WallMs};
 pub use zxid::{Epoch, Zxid};

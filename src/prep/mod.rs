@@ -40,6 +40,7 @@ mod tests;
 
 use crate::auth::{self, AuthOptions, Identities};
 use crate::base::{SessionId, WallMs, Zxid};
+use crate::session::Tracker;
 use crate::tree::Tree;
 use jute::data::Acl;
 use jute::proto::{
@@ -111,6 +112,16 @@ pub trait Sessions {
     /// # Errors
     /// `UNKNOWN_SESSION`, or `SESSION_EXPIRED` while it is closing.
     fn check(&self, session: SessionId) -> Result<(), ErrorCode>;
+}
+
+impl Sessions for Tracker {
+    fn check(&self, session: SessionId) -> Result<(), ErrorCode> {
+        match (self.is_live(session), self.is_closing(session)) {
+            (true, _) => Ok(()),
+            (_, true) => Err(ErrorCode::SESSION_EXPIRED),
+            _ => Err(ErrorCode::UNKNOWN_SESSION),
+        }
+    }
 }
 
 /// Judges writes, and remembers what it let pass until it is applied.
