@@ -15,6 +15,10 @@ use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// What one step of the walk writes at most, give or take a znode: readers of large data must not hold a guard, or a
+/// buffer, for hundreds of megabytes.
+const STEP_BYTES: usize = 1 << 20;
+
 /// The tree's side of a freeze.
 pub(super) struct View {
     stamp: u32,
@@ -171,8 +175,8 @@ impl Frozen {
         }
     }
 
-    /// Appends the next znodes, at most `max_znodes` of them, parents first. True once all are written, with the
-    /// terminator behind the last.
+    /// Appends the next znodes, at most `max_znodes` of them and about a megabyte, parents first. True once all are
+    /// written, with the terminator behind the last.
     ///
     /// # Panics
     /// If `tree` is not the one that was frozen.
@@ -181,15 +185,18 @@ impl Frozen {
         let Some(view) = view else {
             panic!("a frozen view is walked over the tree it belongs to");
         };
-        let mut w = Writer::for_file(out);
+        let full = out.len().saturating_add(STEP_BYTES);
         for _ in 0..max_znodes {
+            if out.len() >= full {
+                break;
+            }
             let Some((at, above)) = self.stack.pop() else {
                 break;
             };
-            self.emit_one(tree, view, at, above, &mut w);
+            self.emit_one(tree, view, at, above, &mut Writer::for_file(out));
         }
         if self.stack.is_empty() && !self.done {
-            w.text(Some("/"));
+            Writer::for_file(out).text(Some("/"));
             self.done = true;
         }
         self.done

@@ -315,3 +315,11 @@ fn without_digests_nothing_is_hashed() {
     let at = tree.find("/a").unwrap();
     assert_eq!((tree.digest(), tree.path_data_crc(at)), (0, 0));
 }
+
+#[test]
+fn a_tree_and_its_view_may_cross_threads() {
+    fn crosses<T: Send + Sync>() {}
+    crosses::<Tree>();
+    crosses::<Frozen>();
+    crosses::<Loader>();
+}

@@ -104,6 +104,21 @@ fn a_dropped_view_does_not_block_the_next() {
 }
 
 #[test]
+fn large_znodes_make_short_steps() {
+    let mut applier = Applier::new();
+    let data = "x".repeat(1 << 20);
+    for path in ["/a", "/b", "/c"] {
+        applier.one(Txn::Create(create(path, &data)));
+    }
+    let mut frozen = applier.tree.freeze().unwrap();
+    let mut steps = 1;
+    while !frozen.emit(&applier.tree, usize::MAX, &mut BytesMut::new()) {
+        steps += 1;
+    }
+    assert_eq!(steps, 4);
+}
+
+#[test]
 fn a_finished_walk_stays_finished() {
     let mut tree = Tree::new(TreeOptions::default());
     let mut frozen = tree.freeze().unwrap();
