@@ -1,6 +1,8 @@
 //! Requests that are judged before the ones they depend on are applied.
 
 use super::*;
+use crate::base::Mono;
+use std::time::Duration;
 
 fn end(world: &mut World, session: SessionId) -> Vec<String> {
     let txn = world.judge(session, &WriteRequest::CloseSession);
@@ -269,4 +271,16 @@ fn errors_carry_no_digest_and_nothing_does_with_digests_off() {
     let mut world = World::with(off, PrepOptions::default());
     assert_eq!(world.judge(ALICE, &create("/a", 0)).digest, None);
     world.apply_all();
+}
+
+#[test]
+fn a_tracker_tells_closing_sessions_from_unknown_ones() {
+    let (timeout, now) = (Duration::from_secs(4), Mono(0));
+    let mut tracker = Tracker::new(Duration::from_secs(2));
+    tracker.track(ALICE, timeout, now);
+    tracker.track(BOB, timeout, now);
+    tracker.mark_closing(BOB);
+    assert_eq!(tracker.check(ALICE), Ok(()));
+    assert_eq!(tracker.check(BOB), Err(ErrorCode::SESSION_EXPIRED));
+    assert_eq!(tracker.check(STRANGER), Err(ErrorCode::UNKNOWN_SESSION));
 }
