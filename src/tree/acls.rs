@@ -5,7 +5,8 @@ use jute::data::{Acl, Id};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
-/// Id of `world:anyone` with all permissions where a file gives no list; never in the table of a file.
+/// Id of `world:anyone` with all permissions where a file gives no list; never in the table of a
+/// file.
 /// Source: `ReferenceCountedACLCache.OPEN_UNSAFE_ACL_ID`.
 const OPEN_ID: i64 = -1;
 /// Index of that list.
@@ -108,8 +109,8 @@ impl Acls {
 
     /// The index of an id in a file, with one user more.
     ///
-    /// Java's snapshots may name an id that came after their table was written; the log repairs that. Until then
-    /// nobody has any permission.
+    /// Java's snapshots may name an id that came after their table was written; the log repairs
+    /// that. Until then nobody has any permission.
     pub fn resolve(&mut self, id: i64) -> u32 {
         if id == OPEN_ID {
             return OPEN;

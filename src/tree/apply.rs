@@ -42,8 +42,8 @@ struct Done {
 impl Tree {
     /// Applies a committed transaction and appends what watches must hear, in Java's order.
     ///
-    /// Whoever ordered it judged it, so that an error here other than that of an error transaction means that this
-    /// tree and the orderer's differ; the tree stays whole then, too.
+    /// Whoever ordered it judged it, so that an error here other than that of an error transaction
+    /// means that this tree and the orderer's differ; the tree stays whole then, too.
     /// Source: `DataTree.processTxn`.
     pub fn apply(&mut self, header: &TxnHeader, txn: &Txn, changes: &mut Vec<Change>) -> Applied {
         self.process(header, txn, &mut Heard::By(changes))
@@ -127,7 +127,8 @@ impl Tree {
                 Some(self.create(header, znode, heard)?)
             }
             Txn::CreateTtl(create) => {
-                // Java dies of a time to live that does not fit, so no tree contains what this would make.
+                // Java dies of a time to live that does not fit, so no tree contains what this
+                // would make.
                 let znode = NewZnode {
                     path: &create.path,
                     data: &create.data,
@@ -207,8 +208,8 @@ impl Tree {
         Ok(visible)
     }
 
-    /// What a snapshot contains already is brought to the transaction's ACL: the file may hold an id that came after
-    /// its table.
+    /// What a snapshot contains already is brought to the transaction's ACL: the file may hold an
+    /// id that came after its table.
     fn create_again(&mut self, at: u32, znode: &NewZnode<'_>) {
         self.save(at);
         let acl = self.acls.intern(znode.acl.as_deref());
@@ -253,8 +254,9 @@ impl Tree {
         Ok(())
     }
 
-    /// Deletes what is still below a znode that goes away: children of a later znode of the same path, which a fuzzy
-    /// snapshot caught and the log is about to create. Java leaves them unreachable.
+    /// Deletes what is still below a znode that goes away: children of a later znode of the same
+    /// path, which a fuzzy snapshot caught and the log is about to create. Java leaves them
+    /// unreachable.
     fn delete_below(&mut self, top: u32, heard: &mut Heard<'_>) {
         while self.slab.get(top).first_child != NONE {
             let mut at = top;

@@ -1,7 +1,7 @@
 //! Java's tree digest: the sum, modulo 2^64, of a CRC-32 per znode over path, data and stat.
 //!
-//! Path and data come first in that CRC, so a slot keeps the CRC of those two, and a change of the stat extends it
-//! without reading the data again.
+//! Path and data come first in that CRC, so a slot keeps the CRC of those two, and a change of the
+//! stat extends it without reading the data again.
 
 use jute::data::StatPersisted;
 
@@ -31,7 +31,8 @@ pub fn znode_digest(path_data_crc: u32, stat: &StatPersisted) -> u64 {
     u64::from(crc.finalize())
 }
 
-/// Whether the znode is part of the digest: all but those below `/zookeeper`, which servers change on their own.
+/// Whether the znode is part of the digest: all but those below `/zookeeper`, which servers change
+/// on their own.
 pub fn counts(path: &str) -> bool {
     !path.starts_with("/zookeeper/")
 }

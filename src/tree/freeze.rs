@@ -1,8 +1,9 @@
 //! A view of one zxid that stays while the tree goes on.
 //!
-//! The writer saves a slot's record before its first change after the freeze, unless the walk has passed it. The walk
-//! takes a znode's first child and next sibling from the same record it emits and keeps both on its own stack, so
-//! whatever is deleted or reused later, it sees every znode of the frozen tree once and no other.
+//! The writer saves a slot's record before its first change after the freeze, unless the walk has
+//! passed it. The walk takes a znode's first child and next sibling from the same record it emits
+//! and keeps both on its own stack, so whatever is deleted or reused later, it sees every znode of
+//! the frozen tree once and no other.
 
 use super::payload::Payload;
 use super::slot::{NONE, ROOT};
@@ -15,8 +16,8 @@ use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What one step of the walk writes at most, give or take a znode: readers of large data must not hold a guard, or a
-/// buffer, for hundreds of megabytes.
+/// What one step of the walk writes at most, give or take a znode: readers of large data must not
+/// hold a guard, or a buffer, for hundreds of megabytes.
 const STEP_BYTES: usize = 1 << 20;
 
 /// The tree's side of a freeze.
@@ -39,7 +40,8 @@ struct Saved {
 
 /// One bit per slot that existed at the freeze: the walk needs it no longer.
 ///
-/// The walk sets bits under a read guard and the writer reads them under a write guard, which orders the two.
+/// The walk sets bits under a read guard and the writer reads them under a write guard, which
+/// orders the two.
 struct Passed(Vec<AtomicU64>);
 
 impl Passed {
@@ -52,7 +54,8 @@ impl Passed {
     }
 }
 
-/// The reader's side of a freeze: sessions, ACLs, zxid and digest of that moment, and a walk over its znodes.
+/// The reader's side of a freeze: sessions, ACLs, zxid and digest of that moment, and a walk over
+/// its znodes.
 ///
 /// Dropping it ends the freeze at the tree's next write; [`Tree::thaw`] ends it now.
 pub struct Frozen {
@@ -69,7 +72,8 @@ pub struct Frozen {
 }
 
 impl Tree {
-    /// Begins a view of this moment, or None while there is one. Costs sessions and distinct ACLs, and a bit per slot.
+    /// Begins a view of this moment, or None while there is one. Costs sessions and distinct ACLs,
+    /// and a bit per slot.
     pub fn freeze(&mut self) -> Option<Frozen> {
         self.end_abandoned_view();
         if self.view.is_some() {
@@ -175,8 +179,8 @@ impl Frozen {
         }
     }
 
-    /// Appends the next znodes, at most `max_znodes` of them and about a megabyte, parents first. True once all are
-    /// written, with the terminator behind the last.
+    /// Appends the next znodes, at most `max_znodes` of them and about a megabyte, parents first.
+    /// True once all are written, with the terminator behind the last.
     ///
     /// # Panics
     /// If `tree` is not the one that was frozen.

@@ -1,8 +1,8 @@
 //! From (parent slot, name) to slot: open addressing, one tag byte and one slot number per entry.
 //!
-//! Names stand in the slots, so a table cannot compare or rehash by itself: callers pass closures for both. The tag
-//! byte keeps most comparisons from touching a slot at all. There are many tables, chosen by the hash, so that none
-//! is large enough for its growth to hold a write up.
+//! Names stand in the slots, so a table cannot compare or rehash by itself: callers pass closures
+//! for both. The tag byte keeps most comparisons from touching a slot at all. There are many
+//! tables, chosen by the hash, so that none is large enough for its growth to hold a write up.
 
 use std::hash::Hasher;
 
@@ -116,7 +116,8 @@ impl Table {
         let mask = self.tags.len() - 1;
         self.used -= 1;
         self.tags[at] = DELETED;
-        // Deleted entries only serve to keep searches going; before an empty one there is nothing to go on to.
+        // Deleted entries only serve to keep searches going; before an empty one there is nothing
+        // to go on to.
         while self.tags[(at + 1) & mask] == EMPTY && self.tags[at] == DELETED {
             self.tags[at] = EMPTY;
             self.filled -= 1;

@@ -58,7 +58,8 @@ impl Loader {
         Ok(())
     }
 
-    /// A znode, the root with the empty path first. An `acl` that has no line permits nothing until the log says more.
+    /// A znode, the root with the empty path first. An `acl` that has no line permits nothing until
+    /// the log says more.
     ///
     /// # Errors
     /// No parent, the same path again, no path at all, or an id as in [`Loader::acl`].
@@ -107,8 +108,8 @@ impl Loader {
         Some(at)
     }
 
-    /// The tree, as of `zxid`. Quotas are counted anew, ACL lists nobody uses are dropped, and what 3.4 did not have
-    /// yet is added.
+    /// The tree, as of `zxid`. Quotas are counted anew, ACL lists nobody uses are dropped, and what
+    /// 3.4 did not have yet is added.
     ///
     /// # Errors
     /// No root.

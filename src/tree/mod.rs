@@ -1,11 +1,13 @@
 //! The znodes: what every server of an ensemble holds, equal after equal transactions.
 //!
-//! One writer applies transactions in zxid order ([`Tree::apply`] for those being committed, [`Tree::replay`] for
-//! those of a log during recovery); any number of readers look, between two writes, through a [`Znode`], and no read
-//! allocates. A transaction is seen whole or not at all, and its zxid becomes [`Tree::last_zxid`] after its effects.
-//! Nothing here asks for time or chance, and no order that shows depends on a hash.
+//! One writer applies transactions in zxid order ([`Tree::apply`] for those being committed,
+//! [`Tree::replay`] for those of a log during recovery); any number of readers look, between two
+//! writes, through a [`Znode`], and no read allocates. A transaction is seen whole or not at all,
+//! and its zxid becomes [`Tree::last_zxid`] after its effects. Nothing here asks for time or
+//! chance, and no order that shows depends on a hash.
 //!
-//! [`Tree::freeze`] gives a view of one zxid that a snapshot is written from while the tree goes on changing.
+//! [`Tree::freeze`] gives a view of one zxid that a snapshot is written from while the tree goes on
+//! changing.
 
 mod acls;
 mod apply;
@@ -105,7 +107,8 @@ pub struct Change {
     pub path: Str,
     /// Who may know: the znode's ACL, for a deleted one its last.
     pub acl: AclList,
-    /// Who may know that the parent's children changed; for [`ChangeKind::DataChanged`] the same as `acl`.
+    /// Who may know that the parent's children changed; for [`ChangeKind::DataChanged`] the same as
+    /// `acl`.
     pub parent_acl: AclList,
 }
 
@@ -119,7 +122,8 @@ pub struct Outcome {
     pub op: Op,
     /// The znode it was about.
     pub path: Option<Str>,
-    /// What clients see right after create2, createContainer, createTTL, setData, reconfig or setACL.
+    /// What clients see right after create2, createContainer, createTTL, setData, reconfig or
+    /// setACL.
     pub stat: Option<Stat>,
 }
 
@@ -151,8 +155,8 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// The tree of a database that never saw a transaction: the root, `/zookeeper`, its `quota` and its `config`,
-    /// all stats zero but for the config's ACL version of -1.
+    /// The tree of a database that never saw a transaction: the root, `/zookeeper`, its `quota` and
+    /// its `config`, all stats zero but for the config's ACL version of -1.
     /// Source: `DataTree()`.
     pub fn new(options: TreeOptions) -> Tree {
         let mut tree = Tree::bare(options);

@@ -16,7 +16,8 @@ pub const MAX_TTL: i64 = (1 << 40) - 1;
 
 /// What kind of znode an owner value makes.
 ///
-/// A value that extended types reserve but do not define counts as a session's; Java refuses to work with it.
+/// A value that extended types reserve but do not define counts as a session's; Java refuses to
+/// work with it.
 /// Source: `EphemeralType.get`.
 pub fn kind(owner: i64, options: &TreeOptions) -> Kind {
     let ttl = Kind::Ttl {

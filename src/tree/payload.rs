@@ -6,7 +6,8 @@ use std::slice;
 
 /// Immutable name and data. Eight bytes wide, also as an `Option`.
 ///
-/// A `Box<[u8]>` would be sixteen bytes in every slot and a `Box<Vec<u8>>` two allocations, hence the raw pointer.
+/// A `Box<[u8]>` would be sixteen bytes in every slot and a `Box<Vec<u8>>` two allocations, hence
+/// the raw pointer.
 pub(super) struct Payload(NonNull<Head>);
 
 /// Stands before the bytes of the name, which stand before the bytes of the data.
@@ -37,8 +38,8 @@ impl Payload {
             data_len: data.map_or(NULL, |data| data.len() as u32),
         };
         let layout = layout(name.len() + bytes.len());
-        // SAFETY: the layout is never empty; all of head, name and data lies inside the allocation of that layout,
-        // and `alloc` aligned it for `Head`.
+        // SAFETY: the layout is never empty; all of head, name and data lies inside the allocation
+        // of that layout, and `alloc` aligned it for `Head`.
         unsafe {
             let at = alloc(layout);
             let Some(start) = NonNull::new(at.cast::<Head>()) else {
@@ -72,7 +73,8 @@ impl Payload {
     }
 
     fn head(&self) -> &Head {
-        // SAFETY: the pointer comes from `new`, which wrote a `Head` there, and lives as long as self.
+        // SAFETY: the pointer comes from `new`, which wrote a `Head` there, and lives as long as
+        // self.
         unsafe { self.0.as_ref() }
     }
 

@@ -1,7 +1,8 @@
 //! Quotas: which paths have one, what their texts say, and counting.
 //!
-//! The quota of `/a` lives below `/zookeeper/quota/a`: a znode with the limits and one with what is used. Clients
-//! create both; the limits' coming and going turns the quota on and off, and the server keeps the other's data.
+//! The quota of `/a` lives below `/zookeeper/quota/a`: a znode with the limits and one with what is
+//! used. Clients create both; the limits' coming and going turns the quota on and off, and the
+//! server keeps the other's data.
 
 use super::{Tree, Znode};
 use crate::base::path::{self, LIMITS_NAME, QUOTA, STATS_NAME};
@@ -25,8 +26,8 @@ pub struct Quota {
 pub struct StatsTrack(BTreeMap<String, i64>);
 
 impl StatsTrack {
-    /// Reads `key=value` pairs between commas or semicolons. None for what Java would not read: null, or a pair
-    /// without a value, or a value that is no number.
+    /// Reads `key=value` pairs between commas or semicolons. None for what Java would not read:
+    /// null, or a pair without a value, or a value that is no number.
     pub fn parse(data: Option<&[u8]>) -> Option<StatsTrack> {
         let text = String::from_utf8_lossy(data?);
         let mut track = StatsTrack::default();

@@ -172,10 +172,11 @@ impl Tree {
         self.sessions.get(&session.0).copied()
     }
 
-    /// Sessions that own ephemerals and are no sessions, ascending. They are to be closed by a transaction.
+    /// Sessions that own ephemerals and are no sessions, ascending. They are to be closed by a
+    /// transaction.
     ///
-    /// An owner that extended types would read as a time to live is none of them, so that znodes outlive a start
-    /// without that option.
+    /// An owner that extended types would read as a time to live is none of them, so that znodes
+    /// outlive a start without that option.
     pub fn orphan_sessions(&self) -> Vec<SessionId> {
         let known = |id: &SessionId| self.sessions.contains_key(&id.0) || looks_like_ttl(id.0);
         self.owners.sessions().filter(|id| !known(id)).collect()

@@ -1,4 +1,5 @@
-//! The record of one znode: 96 bytes, of which one million fit where Java keeps two hundred thousand.
+//! The record of one znode: 96 bytes, checked at compile time.
+//! thousand.
 
 use super::payload::Payload;
 use jute::data::{Stat, StatPersisted};
@@ -96,7 +97,8 @@ impl Slot {
         }
     }
 
-    /// The stat as clients see it: creations counted twice minus the children there are is creations plus deletions.
+    /// The stat as clients see it: creations counted twice minus the children there are is
+    /// creations plus deletions.
     /// Source: `DataNode.copyStat`.
     pub fn visible(&self, owner: i64) -> Stat {
         Stat {

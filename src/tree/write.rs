@@ -1,4 +1,5 @@
-//! The few ways a slot changes: each keeps digest, sizes and indexes right and saves what a frozen view needs.
+//! The few ways a slot changes: each keeps digest, sizes and indexes right and saves what a frozen
+//! view needs.
 
 use super::payload::Payload;
 use super::slot::{NONE, Slot};
@@ -14,7 +15,8 @@ fn java_length(path: &str) -> u64 {
 }
 
 impl Tree {
-    /// Adds a znode as the first child of `parent` (NONE for the root) and changes nothing else of the parent.
+    /// Adds a znode as the first child of `parent` (NONE for the root) and changes nothing else of
+    /// the parent.
     ///
     /// `acl` already counts this user; `path` is the znode's, "" for the root.
     pub(super) fn attach(

@@ -4,7 +4,8 @@ use super::history::Writer;
 use super::*;
 use rand::Rng;
 
-/// Java's walk: each znode with its children is read whole when it is visited, at whatever moment that is.
+/// Java's walk: each znode with its children is read whole when it is visited, at whatever moment
+/// that is.
 struct FuzzyWalk {
     stack: Vec<String>,
     loader: Loader,
@@ -31,7 +32,8 @@ impl FuzzyWalk {
         };
         if let Some(znode) = writer.twin.znodes.get(&path) {
             let index = self.acls.intern(Some(&znode.acl));
-            // The table was written before the walk began: what is new since then has an id and no line.
+            // The table was written before the walk began: what is new since then has an id and no
+            // line.
             let id = self.acls.id(index);
             self.loader
                 .znode(&path, znode.data.as_deref(), id, &znode.stat)
@@ -78,7 +80,8 @@ fn replay_over_a_fuzzy_snapshot_ends_where_a_clean_history_ends() {
 
 #[test]
 fn a_child_caught_before_its_parents_deletion_is_replayed_is_reachable_afterwards() {
-    // At zxid 2 there is /a. Then it is deleted (3), created (4) and gets /a/b (5), all of it before the walk comes.
+    // At zxid 2 there is /a. Then it is deleted (3), created (4) and gets /a/b (5), all of it
+    // before the walk comes.
     let mut loader = Loader::new(TreeOptions::default());
     let mut clean = Applier::new();
     let mut txns = [

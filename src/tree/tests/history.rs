@@ -140,7 +140,8 @@ impl Writer {
 
     fn close(&mut self, session: i64) -> Txn {
         let mut paths: Vec<String> = self.twin.of_session(session).into_iter().collect();
-        // What has children is not an ephemeral of a real tree; deepest first keeps the twin right all the same.
+        // What has children is not an ephemeral of a real tree; deepest first keeps the twin right
+        // all the same.
         paths.reverse();
         if !self.strict && self.rng.random() {
             paths.pop();
