@@ -8,19 +8,20 @@
 
 import pytest
 
-from differential import configurations, minimise
-from differential.pair import Pair
+from differential import cases, configurations, minimise
+from differential.pair import Fixed, Pair
 
 
 def pytest_generate_tests(metafunc):
+    if "configuration" in metafunc.fixturenames:
+        wanted = metafunc.config.getoption("--config")
+        names = [wanted] if wanted else list(configurations.ALL)
+        metafunc.parametrize("configuration", names, scope="module")
     if "seeds" in metafunc.fixturenames:
         only = metafunc.config.getoption("--seed")
         count = metafunc.config.getoption("--seeds")
         first = metafunc.config.getoption("--first-seed")
         chosen = [only] if only is not None else list(range(first, first + count))
-        wanted = metafunc.config.getoption("--config")
-        names = [wanted] if wanted else list(configurations.ALL)
-        metafunc.parametrize("configuration", names, scope="module")
         metafunc.parametrize("seeds", [chosen], ids=[f"seeds-{chosen[0]}-{chosen[-1]}"])
 
 
@@ -31,6 +32,15 @@ def pair(configuration, request):
     pair = Pair(("java", other), chosen.cfg, chosen.props)
     yield pair
     pair.close()
+
+
+@pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.__name__)
+def test_a_hand_written_script_gets_the_same_frames_from_both(pair, configuration, case):
+    root, steps = cases.script(case, cases.CASES.index(case))
+    difference, _ = pair.run(Fixed(steps))
+    if difference:
+        shorter, difference = minimise.minimise(pair, root, steps, difference)
+        pytest.fail(report(configuration, case.__name__, shorter, difference), pytrace=False)
 
 
 def test_random_scripts_get_the_same_frames_from_both(pair, configuration, seeds, request):
@@ -55,7 +65,7 @@ def test_random_scripts_get_the_same_frames_from_both(pair, configuration, seeds
 
 
 def report(configuration, seed, steps, difference):
-    lines = [f"configuration {configuration}, seed {seed}: {len(steps)} steps are enough", difference.text(),
+    lines = [f"configuration {configuration}, script {seed}: {len(steps)} steps are enough", difference.text(),
              "  script:"]
     lines += [f"    {minimise.describe(step)}" for step in steps]
     return "\n".join(lines)

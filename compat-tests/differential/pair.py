@@ -87,10 +87,10 @@ class Run:
             self.open.add(step.session)
 
     def close(self):
-        """Ends what a difference left behind, on each server by itself."""
+        """Ends the sessions left behind, on each server by itself: none may expire during a later script."""
         for side in self.sides:
             side.close()
-            for ident in side.ids.values():
+            for ident in side.living:
                 _end_session(side, ident)
 
 

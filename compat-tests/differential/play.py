@@ -28,6 +28,7 @@ class Side:
         self.host, self.port = server.host, server.port
         self.links = {}
         self.ids = {}
+        self.living = set()
         self.last_zxid = 0
         self.start_zxid = 0
         self._record = {}
@@ -75,6 +76,9 @@ class Side:
 
     def _begin_connect(self, step):
         self._old = self.links.pop(step.session, None)
+        if self._old and isinstance(step, Open):
+            self._old.connection.close()
+            self._old = None
         link = self.links[step.session] = Link(self)
         if isinstance(step, Open):
             seen = 0 if step.zxid_ahead is None else self.last_zxid + step.zxid_ahead
@@ -96,6 +100,7 @@ class Side:
             response, _ = rawzk.decode("ConnectResponse", frame)
             if response["sessionId"]:
                 self.ids[step.session] = response["sessionId"]
+                self.living.add(response["sessionId"])
         except (Closed, TimeoutError) as err:
             self._ended(step.session, err)
         except rawzk.Undecodable:
@@ -152,6 +157,8 @@ class Side:
         for index, request in enumerate(link.pending):
             if request.reply_xid() == xid:
                 del link.pending[index]
+                if request.op == rawzk.CLOSE_SESSION and err == 0:
+                    self.living.discard(self.ids.get(session))
                 self._note(session, "reply", frame, request)
                 return
         self._note(session, "unasked", frame)
