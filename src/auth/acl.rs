@@ -1,5 +1,7 @@
 //! ACL lists: what they allow, and what of them is stored and shown.
 
+use std::collections::BTreeSet;
+
 use jute::data::{Acl, Id};
 use jute::{ErrorCode, Str};
 
@@ -20,7 +22,12 @@ pub mod perms {
     pub const ADMIN: i32 = 16;
 }
 
-/// Whether `ids` may do any of the `wanted` permission bits under `acl`. An empty list allows everything.
+/// More entries than any request can hold: expanding `auth` must not multiply without end.
+const ENTRIES_MAX: usize = 1 << 20;
+
+/// Whether `ids` may do any of the `wanted` permission bits under `acl`.
+///
+/// An empty list allows everything.
 ///
 /// Source: `ZooKeeperServer.checkACL`.
 pub fn permits(options: &AuthOptions, acl: &[Acl], wanted: i32, ids: &[Id]) -> bool {
@@ -46,27 +53,22 @@ fn is_meant(options: &AuthOptions, meant: &Id, ids: &[Id]) -> bool {
             && id
                 .id
                 .as_deref()
-                .is_some_and(|id| provider.matches(id, expression))
+                .is_some_and(|id| provider.matches(options, id, expression))
     })
 }
 
 /// The list as it is stored: duplicates removed, `auth` replaced by what the caller has proved to be.
 ///
 /// # Errors
-/// INVALIDACL for an empty list and for every entry that no provider accepts; MARSHALLINGERROR for a null id where
-/// one is looked at.
+/// INVALIDACL for an empty list and for every entry that no provider accepts; MARSHALLINGERROR where
+/// Java looks at a null.
 /// Source: `PrepRequestProcessor.fixupACL`.
 pub fn fix_up(
     options: &AuthOptions,
     acl: Option<&[Acl]>,
     ids: &[Id],
 ) -> Result<Vec<Acl>, ErrorCode> {
-    let mut wanted: Vec<&Acl> = Vec::new();
-    for entry in acl.unwrap_or_default() {
-        if !wanted.contains(&entry) {
-            wanted.push(entry);
-        }
-    }
+    let wanted = without_duplicates(acl.unwrap_or_default())?;
     if wanted.is_empty() {
         return Err(ErrorCode::INVALID_ACL);
     }
@@ -85,6 +87,9 @@ pub fn fix_up(
                 if stored.len() == before {
                     return Err(ErrorCode::INVALID_ACL);
                 }
+                if stored.len() > ENTRIES_MAX {
+                    return Err(ErrorCode::MARSHALLING_ERROR);
+                }
             }
             (scheme, id) => {
                 let provider = Scheme::provider(options, scheme).ok_or(ErrorCode::INVALID_ACL)?;
@@ -96,6 +101,35 @@ pub fn fix_up(
         }
     }
     Ok(stored)
+}
+
+/// The first of each. A null is an error only where it is compared: behind an entry that is equal so
+/// far.
+///
+/// Source: `PrepRequestProcessor.removeDuplicates`.
+fn without_duplicates(acl: &[Acl]) -> Result<Vec<&Acl>, ErrorCode> {
+    let mut seen = BTreeSet::new();
+    let mut kept = Vec::with_capacity(acl.len());
+    for entry in acl {
+        let (perms, scheme, id) = (
+            entry.perms,
+            entry.id.scheme.as_deref(),
+            entry.id.id.as_deref(),
+        );
+        if scheme.is_none() || id.is_none() {
+            let next = seen.range((perms, scheme, None)..).next();
+            let is_compared = next.is_some_and(|&(other_perms, other_scheme, _)| {
+                other_perms == perms && (scheme.is_none() || other_scheme == scheme)
+            });
+            if is_compared {
+                return Err(ErrorCode::MARSHALLING_ERROR);
+            }
+        }
+        if seen.insert((perms, scheme, id)) {
+            kept.push(entry);
+        }
+    }
+    Ok(kept)
 }
 
 fn proved<'a>(options: &'a AuthOptions, ids: &'a [Id]) -> impl Iterator<Item = Id> + 'a {
@@ -143,7 +177,7 @@ fn hidden(id: &Str) -> Str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::id;
+    use crate::auth::identity::id;
 
     fn entry(perms: i32, scheme: &'static str, text: &str) -> Acl {
         Acl {
@@ -158,29 +192,126 @@ mod tests {
 
     #[test]
     fn ids_are_accepted_as_java_accepts_them() {
+        let options = AuthOptions {
+            sasl_enabled: true,
+            x509_enabled: true,
+            ..AuthOptions::default()
+        };
         let bad = Err(ErrorCode::INVALID_ACL);
-        for (scheme, text, good) in [
-            ("world", "anyone", true),
-            ("world", "everyone", false),
-            ("digest", "a:b", true),
-            ("digest", "a", false),
-            ("ip", "1.2.3.4/8", true),
-            ("ip", "1.2.3.4/", false),
-            ("super", "", false),
-            ("sasl", "a", false),
-            ("x509", "CN=a", false),
-            ("none", "x", false),
+        for (scheme, good, refused) in [
+            ("world", &["anyone"][..], &["everyone", "", "Anyone"][..]),
+            (
+                "digest",
+                &["a:b", ":b", "a:b:"],
+                &["a", "a:", "a:b:c", ":", ""],
+            ),
+            (
+                "ip",
+                &[
+                    "1.2.3.4",
+                    "1.2.3.4/0",
+                    "1.2.3.4/32",
+                    "::1",
+                    "1:2:3:4:5:6:7:8",
+                    "fe80::/10",
+                    "::/128",
+                ],
+                &[
+                    "1.2.3.4/",
+                    "1.2.3.4/33",
+                    "1.2.3",
+                    "::1/129",
+                    "fe80::1%2",
+                    "::1.2.3.4",
+                    "1::2::3",
+                    "",
+                ],
+            ),
+            (
+                "sasl",
+                &["a", "a@R", "a/h@R", "a/b/c", ""],
+                &["a/b/c@R", "x@y@z", "a@R/x"],
+            ),
+            ("x509", &["CN=a,O=b", ""], &["a", "CN"]),
+            ("super", &[], &["", "a:b"]),
+            ("none", &[], &["x"]),
+            ("", &[], &["x"]),
         ] {
-            let entries = [entry(1, scheme, text)];
-            let want = if good {
-                Ok(entries.to_vec())
-            } else {
-                bad.clone()
-            };
-            assert_eq!(fixed(&entries, &[]), want, "{scheme}:{text}");
+            for text in good {
+                let entries = [entry(1, scheme, text)];
+                assert_eq!(
+                    fix_up(&options, Some(&entries), &[]),
+                    Ok(entries.to_vec()),
+                    "{scheme}:{text}"
+                );
+            }
+            for text in refused {
+                let entries = [entry(1, scheme, text)];
+                assert_eq!(
+                    fix_up(&options, Some(&entries), &[]),
+                    bad,
+                    "{scheme}:{text}"
+                );
+            }
         }
         assert_eq!(fixed(&[], &[]), bad);
         assert_eq!(fix_up(&AuthOptions::default(), None, &[]), bad);
+        let skip = AuthOptions {
+            skip_acl: true,
+            ..AuthOptions::default()
+        };
+        assert_eq!(fix_up(&skip, None, &[]), bad);
+    }
+
+    #[test]
+    fn schemes_without_a_provider_accept_nothing() {
+        let none = AuthOptions {
+            digest_enabled: false,
+            ..AuthOptions::default()
+        };
+        for (scheme, text) in [("digest", "a:b"), ("sasl", "a"), ("x509", "CN=a")] {
+            let entries = [entry(1, scheme, text)];
+            assert_eq!(
+                fix_up(&none, Some(&entries), &[]),
+                Err(ErrorCode::INVALID_ACL)
+            );
+            let ids = [id(scheme, text.to_owned())];
+            assert!(!permits(&none, &entries, perms::READ, &ids), "{scheme}");
+            assert_eq!(
+                fix_up(&none, Some(&[entry(1, "auth", "")]), &ids),
+                Err(ErrorCode::INVALID_ACL)
+            );
+        }
+    }
+
+    #[test]
+    fn permission_bits_are_kept_as_they_came() {
+        let entries = [0, -1, 32, i32::MIN].map(|perms| entry(perms, "world", "anyone"));
+        assert_eq!(fixed(&entries, &[]), Ok(entries.to_vec()));
+    }
+
+    #[test]
+    fn sasl_and_x509_have_identities_that_match_more() {
+        let options = AuthOptions {
+            sasl_enabled: true,
+            any_sasl_user: Some("any".into()),
+            x509_enabled: true,
+            x509_super_user: Some("CN=root".into()),
+            ..AuthOptions::default()
+        };
+        for (scheme, who, expression, matches) in [
+            ("sasl", "a", "a", true),
+            ("sasl", "a", "b", false),
+            ("sasl", "a", "any", true),
+            ("sasl", "super", "b", true),
+            ("x509", "CN=a", "CN=a", true),
+            ("x509", "CN=a", "CN=b", false),
+            ("x509", "CN=root", "CN=b", true),
+        ] {
+            let acl = [entry(perms::READ, scheme, expression)];
+            let permitted = permits(&options, &acl, perms::READ, &[id(scheme, who.to_owned())]);
+            assert_eq!(permitted, matches, "{scheme}: {who} as {expression}");
+        }
     }
 
     #[test]
@@ -192,6 +323,32 @@ mod tests {
         assert_eq!(fixed(&[null(None)], &[]), Err(ErrorCode::INVALID_ACL));
         let world = null(Some("world".into()));
         assert_eq!(fixed(&[world], &[]), Err(ErrorCode::MARSHALLING_ERROR));
+        let unknown = null(Some("none".into()));
+        assert_eq!(fixed(&[unknown], &[]), Err(ErrorCode::INVALID_ACL));
+        // Looking for duplicates compares a null with what has the same permissions before it.
+        let open = entry(1, "world", "anyone");
+        assert_eq!(
+            fixed(&[open.clone(), null(None)], &[]),
+            Err(ErrorCode::MARSHALLING_ERROR)
+        );
+        assert_eq!(
+            fixed(&[Acl { perms: 2, ..open }, null(None)], &[]),
+            Err(ErrorCode::INVALID_ACL)
+        );
+        let nobody = id("digest", "a:h".into());
+        let auth = null(Some("auth".into()));
+        let expanded = Acl {
+            perms: 1,
+            id: nobody.clone(),
+        };
+        assert_eq!(
+            fixed(std::slice::from_ref(&auth), std::slice::from_ref(&nobody)),
+            Ok(vec![expanded])
+        );
+        assert_eq!(
+            fixed(&[auth.clone(), auth], &[nobody]),
+            Err(ErrorCode::MARSHALLING_ERROR)
+        );
         let digest = null(Some("digest".into()));
         assert_eq!(fixed(&[digest], &[]), Err(ErrorCode::MARSHALLING_ERROR));
     }

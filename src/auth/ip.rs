@@ -4,9 +4,12 @@
 
 use std::net::IpAddr;
 
-/// An address as Java prints it: IPv6 in eight groups, nothing left out.
+/// An address as Java prints it: IPv6 in eight groups, nothing left out. An IPv4 address
+/// within IPv6 is an IPv4 address.
+///
+/// Source: `InetAddress.getHostAddress`, but for scope ids.
 pub(super) fn java_text(address: IpAddr) -> String {
-    match address {
+    match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => {
             let groups: Vec<String> = address

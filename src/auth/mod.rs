@@ -1,41 +1,58 @@
 //! Who a connection is, and what that allows.
 //!
-//! Source: `server.auth.*`, `ServerCnxn.authInfo`, `ZooKeeperServer.checkACL`, `PrepRequestProcessor.fixupACL`.
+//! Source: `server.auth.*`, `ServerCnxn.authInfo`, `ZooKeeperServer.checkACL`,
+//! `PrepRequestProcessor.fixupACL`.
 
 mod acl;
 mod digest;
+mod dn;
+mod identity;
 mod ip;
 mod scheme;
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use jute::Str;
 use jute::data::{ClientInfo, Id};
 
 pub use acl::{fix_up, mask, permits, perms};
+pub use digest::DigestAlg;
+pub use identity::Identities;
+use identity::id;
 use scheme::Scheme;
-
-/// The identities of a connection, in the order in which Java's hash set hands them out.
-pub type Identities = Arc<[Id]>;
 
 /// How identities are made and judged.
 #[derive(Clone, Debug)]
 pub struct AuthOptions {
     /// Whether the scheme `digest` exists. Java: `zookeeper.DigestAuthenticationProvider.enabled`.
     pub digest_enabled: bool,
+    /// The hash function of the scheme `digest`. Java: `….digestAlg`.
+    pub digest_alg: DigestAlg,
     /// `super:<base64>` of whoever may do everything. Java: `….superDigest`.
     pub super_digest: Option<String>,
     /// Whether nothing is checked. Java: `zookeeper.skipACL=yes`.
     pub skip_acl: bool,
+    /// Whether the scheme `sasl` exists. Java: `zookeeper.authProvider.<n>`.
+    pub sasl_enabled: bool,
+    /// What an ACL calls any `sasl` identity. Java: `zookeeper.letAnySaslUserDoX`.
+    pub any_sasl_user: Option<String>,
+    /// Whether the scheme `x509` exists. Java: where there is a secure client port.
+    pub x509_enabled: bool,
+    /// The subject that may do everything. Java: `zookeeper.X509AuthenticationProvider.superUser`.
+    pub x509_super_user: Option<String>,
 }
 
 impl Default for AuthOptions {
     fn default() -> Self {
         AuthOptions {
             digest_enabled: true,
+            digest_alg: DigestAlg::default(),
             super_digest: None,
             skip_acl: false,
+            sasl_enabled: false,
+            any_sasl_user: None,
+            x509_enabled: false,
+            x509_super_user: None,
         }
     }
 }
@@ -52,7 +69,8 @@ pub fn initial(remote: IpAddr) -> Identities {
 /// The identities after an auth packet: `current` and what `scheme` makes of `auth`.
 ///
 /// # Errors
-/// [`AuthFailed`] for an unknown scheme, and for digest without data.
+/// [`AuthFailed`] for an unknown scheme, for digest without data, and for sasl and x509, which are
+/// proved elsewhere.
 /// Source: `ZooKeeperServer.processPacket`, `DigestAuthenticationProvider.handleAuthentication`.
 pub fn authenticate(
     options: &AuthOptions,
@@ -62,30 +80,27 @@ pub fn authenticate(
     current: &Identities,
 ) -> Result<Identities, AuthFailed> {
     let mut ids = current.to_vec();
-    let mut add = |id: Id| {
-        if !ids.contains(&id) {
-            ids.push(id);
-        }
-    };
     match scheme
         .and_then(|name| Scheme::provider(options, name))
         .ok_or(AuthFailed)?
     {
-        Scheme::Ip => add(id("ip", ip::java_text(remote))),
+        Scheme::Ip => identity::insert(&mut ids, id("ip", ip::java_text(remote))),
         Scheme::Digest => {
-            let digest = digest::generate(auth.ok_or(AuthFailed)?);
+            let digest = digest::generate(options.digest_alg, auth.ok_or(AuthFailed)?);
             if options.super_digest.as_deref() == Some(&*digest) {
-                add(id("super", String::new()));
+                identity::insert(&mut ids, id("super", String::new()));
             }
-            add(id("digest", digest));
+            identity::insert(&mut ids, id("digest", digest));
         }
+        Scheme::Sasl | Scheme::X509 => return Err(AuthFailed),
     }
-    in_hash_order(&mut ids);
     Ok(ids.into())
 }
 
 /// What whoAmI answers: schemes and user names, no secrets.
 ///
+/// Differs from Java in that the scheme of an identity counts, not whether its provider is enabled:
+/// without the provider there is no such identity.
 /// Source: `AuthUtil.getClientInfos`.
 pub fn who_am_i(ids: &[Id]) -> Vec<ClientInfo> {
     let user = |id: &Id| match id.scheme.as_deref() {
@@ -93,8 +108,8 @@ pub fn who_am_i(ids: &[Id]) -> Vec<ClientInfo> {
             .id
             .as_deref()
             .map(|id| id.split(':').next().unwrap_or("").into()),
-        Some("ip") => id.id.clone(),
-        _ => Some(Str::default()),
+        Some("super") => Some(Str::default()),
+        _ => id.id.clone(),
     };
     ids.iter()
         .map(|id| ClientInfo {
@@ -102,44 +117,6 @@ pub fn who_am_i(ids: &[Id]) -> Vec<ClientInfo> {
             user: user(id),
         })
         .collect()
-}
-
-fn id(scheme: &'static str, id: String) -> Id {
-    Id {
-        scheme: Some(Str::from_static(scheme)),
-        id: Some(id.into()),
-    }
-}
-
-/// Sorts into the order a Java concurrent hash map of these keys iterates in; keys of one bin keep their order.
-///
-/// Source: `java.util.concurrent.ConcurrentHashMap` (`spread`, growth at three quarters of 16, 32, ...).
-fn in_hash_order(ids: &mut [Id]) {
-    let mut bins: u32 = 16;
-    while ids.len() as u32 >= bins / 4 * 3 {
-        bins *= 2;
-    }
-    ids.sort_by_key(|id| {
-        let hash = java_hash(id);
-        (hash ^ (hash >> 16)) & 0x7fff_ffff & (bins - 1)
-    });
-}
-
-/// Source: `hashCode` as the jute compiler writes it for `Id`.
-fn java_hash(id: &Id) -> u32 {
-    [&id.scheme, &id.id]
-        .into_iter()
-        .fold(17, |hash: u32, text| {
-            let text = text.as_deref().map_or(0, java_string_hash);
-            hash.wrapping_mul(37).wrapping_add(text)
-        })
-}
-
-/// Source: `String.hashCode`.
-fn java_string_hash(text: &str) -> u32 {
-    text.encode_utf16().fold(0, |hash: u32, unit| {
-        hash.wrapping_mul(31).wrapping_add(u32::from(unit))
-    })
 }
 
 #[cfg(test)]
@@ -188,12 +165,44 @@ mod tests {
         assert_eq!(auth("sasl", Some(b"x")), Err(AuthFailed));
         assert_eq!(auth("world", Some(b"x")), Err(AuthFailed));
         assert_eq!(auth("digest", None), Err(AuthFailed));
+        assert_eq!(auth("super", Some(b"")), Err(AuthFailed));
         assert_eq!(shown(&auth("ip", None).unwrap()), ["ip=127.0.0.1"]);
+        assert_eq!(
+            authenticate(&AuthOptions::default(), None, None, HOME, &initial(HOME)),
+            Err(AuthFailed)
+        );
+        let no_digest = AuthOptions {
+            digest_enabled: false,
+            sasl_enabled: true,
+            x509_enabled: true,
+            ..AuthOptions::default()
+        };
+        for scheme in ["digest", "sasl", "x509"] {
+            let refused =
+                authenticate(&no_digest, Some(scheme), Some(b"a:b"), HOME, &initial(HOME));
+            assert_eq!(refused, Err(AuthFailed));
+        }
+    }
+
+    #[test]
+    fn whoami_tells_users_and_not_secrets() {
+        let ids = [
+            id("digest", "bob:hash".into()),
+            id("super", "x".into()),
+            id("ip", "::1".into()),
+        ];
+        let told: Vec<_> = who_am_i(&ids)
+            .into_iter()
+            .map(|info| info.user.unwrap())
+            .collect();
+        assert_eq!(told, ["bob".into(), Str::default(), "::1".into()]);
     }
 
     #[test]
     fn ipv6_addresses_print_uncompressed() {
         let ids = initial(std::net::Ipv6Addr::LOCALHOST.into());
         assert_eq!(shown(&ids), ["ip=0:0:0:0:0:0:0:1"]);
+        let mapped = initial("::ffff:10.0.0.1".parse().unwrap());
+        assert_eq!(shown(&mapped), ["ip=10.0.0.1"]);
     }
 }
