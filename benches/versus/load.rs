@@ -1,8 +1,9 @@
 //! The load generator: one thread, many connections, a fixed number of requests in flight on each.
 //!
-//! It shares the machine with the server, so it must cost less than the server: request bytes are built once and
-//! only xid and the number in the path are patched, a reply is its length, xid and error code, and whatever one
-//! read brought is answered with one write. Every reply is checked; one that is not OK ends the run.
+//! It shares the machine with the server, so it must cost less than the server: request bytes are
+//! built once and only xid and the number in the path are patched, a reply is its length, xid and
+//! error code, and whatever one read brought is answered with one write. Every reply is checked;
+//! one that is not OK ends the run.
 
 use bytes::BytesMut;
 use jute::data::{Acl, Id};
@@ -66,7 +67,8 @@ pub struct Counted {
     pub latencies: Vec<u32>,
 }
 
-/// Presses `work` on the server for the length of the window; `mark` is called as it starts and as it ends.
+/// Presses `work` on the server for the length of the window; `mark` is called as it starts and as
+/// it ends.
 ///
 /// # Errors
 /// Text for a person: which reply was wrong, or how the connection broke.
@@ -110,7 +112,8 @@ pub fn press(
     })
 }
 
-/// Sends exactly the requests `0..count` of `work`, whose numbers the connections share out among them.
+/// Sends exactly the requests `0..count` of `work`, whose numbers the connections share out among
+/// them.
 ///
 /// # Errors
 /// As [`press`].
@@ -252,7 +255,8 @@ struct Connection {
 }
 
 impl Connection {
-    /// Keeps `in_flight` requests unanswered until told to stop or out of requests, then closes the session.
+    /// Keeps `in_flight` requests unanswered until told to stop or out of requests, then closes the
+    /// session.
     async fn work(&mut self, in_flight: u32) -> Result<(), String> {
         let failed = |error: std::io::Error| format!("connection lost: {error}");
         let mut out = Vec::new();
@@ -295,7 +299,8 @@ impl Connection {
         }
     }
 
-    /// Checks the whole replies in `inbox` and puts a request in `out` for each; returns the bytes they took.
+    /// Checks the whole replies in `inbox` and puts a request in `out` for each; returns the bytes
+    /// they took.
     fn take_replies(&mut self, inbox: &[u8], out: &mut Vec<u8>) -> Result<usize, String> {
         let mut at = 0;
         let mut answered = 0;
@@ -462,7 +467,8 @@ impl Template {
         )
     }
 
-    /// Digits in `path` are where the number goes: all of it in the last group, its thousands in the one before.
+    /// Digits in `path` are where the number goes: all of it in the last group, its thousands in
+    /// the one before.
     fn new(bytes: BytesMut, path: &str, reply: usize) -> Self {
         // Length, xid, op, and the length of the path stand before the path.
         let start = 16;

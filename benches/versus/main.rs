@@ -1,21 +1,23 @@
-//! Java ZooKeeper 3.9.5 and oxkeeper side by side: CPU per operation, throughput, latency, memory, time to start.
+//! Java ZooKeeper 3.9.5 and oxkeeper side by side: CPU per operation, throughput, latency, memory,
+//! time to start.
 //!
 //! ```text
-//! compat-tests/install                        # once: the Java server's jars (or set OXKEEPER_CACHE)
-//! cargo bench --bench versus                  # everything, about ten minutes
-//! cargo bench --bench versus -- --measure get --rounds 5
-//! cargo bench --bench versus -- --only oxkeeper --tiny        # smoke test: a few requests, all answered with OK
-//! cargo bench --bench versus -- --target 127.0.0.1:2181 --pid 4711 --measure get     # a server that runs already
-//! ```
+//! compat-tests/install                        # once: the Java server's jars (or set
+//! OXKEEPER_CACHE) cargo bench --bench versus                  # everything, about ten minutes
+//! cargo bench --bench versus -- --measure get --rounds 5 cargo bench --bench versus -- --only
+//! oxkeeper --tiny        # smoke test: a few requests, all answered with OK cargo bench --bench
+//! versus -- --target 127.0.0.1:2181 --pid 4711 --measure get     # a server that runs already ```
 //!
-//! Both servers run with default settings (Java: the default heap of 1000 MB, no other JVM words; its AdminServer is
-//! off, which is in its favour) on a data folder under `target/`, which should be on a real disk: setData waits for
-//! the disk, as it does in production. They are up together, warmed up, and then loaded in turn, round by round,
-//! while the other one idles. CPU is user and system time of the whole server process over the replies the
-//! client counted; the client is one thread and prints its own cost. OXKEEPER_BIN names another binary of ours.
+//! Both servers run with default settings (Java: the default heap of 1000 MB, no other JVM words;
+//! its AdminServer is off, which is in its favour) on a data folder under `target/`, which should
+//! be on a real disk: setData waits for the disk, as it does in production. They are up together,
+//! warmed up, and then loaded in turn, round by round, while the other one idles. CPU is user and
+//! system time of the whole server process over the replies the client counted; the client is one
+//! thread and prints its own cost. OXKEEPER_BIN names another binary of ours.
 //!
-//! With `many`, each server gets a million znodes through the client API; its resident memory is taken then and
-//! after restarts, and so is the time from the start of the process until `srvr` names its mode.
+//! With `many`, each server gets a million znodes through the client API; its resident memory is
+//! taken then and after restarts, and so is the time from the start of the process until `srvr`
+//! names its mode.
 
 mod load;
 mod process;

@@ -21,7 +21,8 @@ impl Kind {
     pub const BOTH: [Kind; 2] = [Kind::Java, Kind::Oxkeeper];
 }
 
-/// A data folder with its zoo.cfg, and the process that serves it, if one runs. Ends the process when dropped.
+/// A data folder with its zoo.cfg, and the process that serves it, if one runs. Ends the process
+/// when dropped.
 pub struct Server {
     kind: Kind,
     home: PathBuf,
@@ -59,7 +60,8 @@ impl Server {
     /// Starts the process and waits until `srvr` names its mode; returns how long that took.
     ///
     /// # Errors
-    /// The process cannot be started, ends, or does not serve within five minutes; the text holds its log's end.
+    /// The process cannot be started, ends, or does not serve within five minutes; the text holds
+    /// its log's end.
     pub fn start(&mut self) -> Result<Duration, String> {
         let log =
             fs::File::create(self.home.join("server.log")).map_err(|error| error.to_string())?;
@@ -116,7 +118,8 @@ impl Server {
         self.child.as_ref().map_or(0, Child::id)
     }
 
-    /// Reads every file of the data folder, so that a start finds them in the page cache; returns their bytes.
+    /// Reads every file of the data folder, so that a start finds them in the page cache; returns
+    /// their bytes.
     pub fn warm_page_cache(&self) -> io::Result<u64> {
         let mut total = 0;
         for entry in fs::read_dir(self.home.join("data/version-2"))? {
@@ -213,7 +216,8 @@ fn srvr(port: u16) -> io::Result<String> {
 /// CPU time a process has used, user and system, in seconds; None when there is no such process.
 pub fn cpu_seconds(pid: u32) -> Option<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may hold anything; utime and stime are the 12th and 13th field after it.
+    // The name in parentheses may hold anything; utime and stime are the 12th and 13th field after
+    // it.
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
     let mut ticks = || fields.next()?.parse::<f64>().ok();
     Some((ticks()? + ticks()?) / TICKS_PER_SECOND)

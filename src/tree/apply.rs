@@ -1,5 +1,6 @@
 //! Transactions to effects: one match over every type.
 
+use super::payload::Edit;
 use super::slot::NONE;
 use super::{AclList, Applied, CONTAINER, Change, ChangeKind, Outcome, Tree, Znode, ttl_owner};
 use crate::base::{SessionId, Zxid, path};
@@ -220,15 +221,15 @@ impl Tree {
     /// Counts a creation below `at`, unless it is counted already.
     /// Source: `DataTree.createNode`, `DataTree.setCversionPzxid`.
     fn child_created(&mut self, at: u32, path: &str, cversion: i32, zxid: i64) {
-        let current = self.slab.get(at).cversion;
+        let current = self.slab.family(at).cversion;
         let cversion = match cversion {
             -1 => current.wrapping_add(1),
             other => other,
         };
         if cversion > current {
-            self.update(at, path, |slot| {
-                slot.cversion = cversion;
-                slot.pzxid = zxid;
+            self.update_family(at, path, |family| {
+                family.cversion = cversion;
+                family.pzxid = zxid;
             });
         }
     }
@@ -243,8 +244,8 @@ impl Tree {
         if matches!(path.as_str(), "" | "/") {
             return Err(ErrorCode::BAD_ARGUMENTS);
         }
-        if zxid > self.slab.get(parent).pzxid {
-            self.update(parent, above, |slot| slot.pzxid = zxid);
+        if zxid > self.slab.family(parent).pzxid {
+            self.update_family(parent, above, |family| family.pzxid = zxid);
         }
         let at = self
             .child(parent, path::name(path))
@@ -258,10 +259,10 @@ impl Tree {
     /// path, which a fuzzy snapshot caught and the log is about to create. Java leaves them
     /// unreachable.
     fn delete_below(&mut self, top: u32, heard: &mut Heard<'_>) {
-        while self.slab.get(top).first_child != NONE {
+        while self.slab.family(top).first_child != NONE {
             let mut at = top;
-            while self.slab.get(at).first_child != NONE {
-                at = self.slab.get(at).first_child;
+            while self.slab.family(at).first_child != NONE {
+                at = self.slab.family(at).first_child;
             }
             let path = Str::from(self.path_of(Znode(at)));
             self.delete_one(at, &path, heard);
@@ -291,11 +292,12 @@ impl Tree {
         let path = set.path.as_ref().ok_or(ErrorCode::NO_NODE)?;
         let at = self.locate(path).ok_or(ErrorCode::NO_NODE)?;
         let before = self.slab.get(at).data_len() as i64;
-        self.replace_data(at, path, set.data.as_deref(), |slot| {
-            slot.mtime = header.time;
-            slot.mzxid = header.zxid;
-            slot.version = set.version;
-        });
+        let edit = Edit {
+            mzxid: header.zxid,
+            mtime: header.time,
+            version: set.version,
+        };
+        self.replace_data(at, path, set.data.as_deref(), Some(edit));
         let visible = self.visible(at);
         let after = self.slab.get(at).data_len() as i64;
         self.quota_moved(path, 0, after - before);

@@ -125,19 +125,19 @@ impl Tree {
     /// Keeps what a view needs of a slot that is about to change.
     pub(super) fn save(&mut self, at: u32) {
         let Some(view) = &mut self.view else { return };
-        if self.slab.stamp(at) >= view.stamp || view.passed.get(at) {
+        if self.slab.get(at).stamp >= view.stamp || view.passed.get(at) {
             return;
         }
         let slot = self.slab.get(at);
         let saved = Saved {
-            stat: slot.persisted(),
+            stat: self.slab.persisted(at),
             acl: self.acls.id(slot.acl),
-            first_child: slot.first_child,
+            first_child: self.slab.family(at).first_child,
             next: slot.next,
             payload: None,
         };
         view.saved.insert(at, saved);
-        self.slab.set_stamp(at, view.stamp);
+        self.slab.get_mut(at).stamp = view.stamp;
     }
 
     /// Gives a view the bytes that a slot had when it was saved; drops them if no view needs them.
@@ -228,8 +228,8 @@ impl Frozen {
             }
             None => {
                 w.i64(tree.acls.id(slot.acl));
-                w.put(&slot.persisted());
-                (slot.first_child, slot.next)
+                w.put(&tree.slab.persisted(at));
+                (tree.slab.family(at).first_child, slot.next)
             }
         };
         self.passed.set(at);

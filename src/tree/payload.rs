@@ -1,24 +1,45 @@
 //! Name and data of a znode in one allocation behind one thin pointer.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::slice;
 
-/// Immutable name and data. Eight bytes wide, also as an `Option`.
+/// Immutable name and data, and what the last setData left in the stat. Eight bytes wide, also as
+/// an `Option`.
 ///
 /// A `Box<[u8]>` would be sixteen bytes in every slot and a `Box<Vec<u8>>` two allocations, hence
-/// the raw pointer.
-pub(super) struct Payload(NonNull<Head>);
+/// the raw pointer. The bytes: one of flags, length of the name, length of the data (each one, two
+/// or four bytes, as the flags say), the edit if there was one, name, data. Nothing is aligned.
+pub(super) struct Payload(NonNull<u8>);
 
-/// Stands before the bytes of the name, which stand before the bytes of the data.
-struct Head {
-    name_len: u32,
-    /// [`NULL`] where the data is null.
-    data_len: u32,
+/// The part of the stat that only setData changes; a znode whose data was never set has it from its
+/// creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Edit {
+    pub mzxid: i64,
+    pub mtime: i64,
+    pub version: i32,
 }
 
-const NULL: u32 = u32::MAX;
-const HEAD: usize = size_of::<Head>();
+/// The data is not null.
+const DATA: u8 = 1;
+/// An [`Edit`] follows the lengths.
+const EDITED: u8 = 2;
+/// Where the flags keep log2 of the widths of both lengths.
+const NAME_WIDTH: u32 = 2;
+const DATA_WIDTH: u32 = 4;
+const EDIT: usize = 20;
+/// Flags, two lengths and an edit.
+const HEAD_MAX: usize = 1 + 4 + 4 + EDIT;
+
+/// What the head says.
+struct Head {
+    flags: u8,
+    name_len: usize,
+    data_len: usize,
+    /// Where the edit, or the name, begins.
+    end: usize,
+}
 
 // SAFETY: a payload owns its allocation alone and never changes it after construction.
 unsafe impl Send for Payload {}
@@ -26,37 +47,46 @@ unsafe impl Send for Payload {}
 unsafe impl Sync for Payload {}
 
 impl Payload {
-    /// Copies both parts into a new allocation.
+    /// Copies all parts into a new allocation.
     ///
     /// # Panics
     /// If a part has 4 GiB or more; jute lengths end at 2 GiB.
-    pub fn new(name: &str, data: Option<&[u8]>) -> Payload {
+    pub fn new(name: &str, data: Option<&[u8]>, edit: Option<Edit>) -> Payload {
         let bytes = data.unwrap_or_default();
-        assert!(name.len() < NULL as usize && bytes.len() < NULL as usize);
-        let head = Head {
-            name_len: name.len() as u32,
-            data_len: data.map_or(NULL, |data| data.len() as u32),
-        };
-        let layout = layout(name.len() + bytes.len());
-        // SAFETY: the layout is never empty; all of head, name and data lies inside the allocation
-        // of that layout, and `alloc` aligned it for `Head`.
+        let mut head = [0; HEAD_MAX];
+        let mut len = 1;
+        head[0] = if data.is_some() { DATA } else { 0 };
+        head[0] |= put_length(&mut head, &mut len, name.len()) << NAME_WIDTH;
+        head[0] |= put_length(&mut head, &mut len, bytes.len()) << DATA_WIDTH;
+        if let Some(edit) = edit {
+            head[0] |= EDITED;
+            head[len..len + 8].copy_from_slice(&edit.mzxid.to_ne_bytes());
+            head[len + 8..len + 16].copy_from_slice(&edit.mtime.to_ne_bytes());
+            head[len + 16..len + EDIT].copy_from_slice(&edit.version.to_ne_bytes());
+            len += EDIT;
+        }
+        let layout = layout(len + name.len() + bytes.len());
+        // SAFETY: the layout is never empty, and all of head, name and data lies inside the
+        // allocation of that layout.
         unsafe {
-            let at = alloc(layout);
-            let Some(start) = NonNull::new(at.cast::<Head>()) else {
+            let Some(start) = NonNull::new(alloc(layout)) else {
                 handle_alloc_error(layout)
             };
-            start.write(head);
-            let body = at.add(HEAD);
-            body.copy_from_nonoverlapping(name.as_ptr(), name.len());
-            let body = body.add(name.len());
-            body.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+            let body = start.add(len);
+            start.copy_from_nonoverlapping(NonNull::from(&head).cast(), len);
+            body.as_ptr()
+                .copy_from_nonoverlapping(name.as_ptr(), name.len());
+            body.add(name.len())
+                .as_ptr()
+                .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
             Payload(start)
         }
     }
 
     /// The last component of the path, empty for the root.
     pub fn name(&self) -> &str {
-        let bytes = self.slice(0, self.head().name_len as usize);
+        let head = self.head();
+        let bytes = self.slice(head.body(), head.name_len);
         // SAFETY: `new` copied these bytes from a str.
         unsafe { str::from_utf8_unchecked(bytes) }
     }
@@ -64,38 +94,111 @@ impl Payload {
     /// The data; null and empty differ.
     pub fn data(&self) -> Option<&[u8]> {
         let head = self.head();
-        (head.data_len != NULL).then(|| self.slice(head.name_len as usize, head.data_len as usize))
+        (head.flags & DATA != 0).then(|| self.slice(head.body() + head.name_len, head.data_len))
     }
 
     /// Bytes of data, 0 for null.
     pub fn data_len(&self) -> usize {
-        self.data().map_or(0, <[u8]>::len)
+        self.head().data_len
     }
 
-    fn head(&self) -> &Head {
-        // SAFETY: the pointer comes from `new`, which wrote a `Head` there, and lives as long as
-        // self.
-        unsafe { self.0.as_ref() }
+    /// What the last setData left, None if there was none.
+    pub fn edit(&self) -> Option<Edit> {
+        let head = self.head();
+        if head.flags & EDITED == 0 {
+            return None;
+        }
+        // SAFETY: the flag says that an edit stands here.
+        unsafe {
+            let at = self.0.add(head.end);
+            Some(Edit {
+                mzxid: at.cast().read_unaligned(),
+                mtime: at.add(8).cast().read_unaligned(),
+                version: at.add(16).cast().read_unaligned(),
+            })
+        }
+    }
+
+    fn head(&self) -> Head {
+        // SAFETY: `new` wrote flags, and behind them two lengths of the widths that the flags tell.
+        unsafe {
+            let flags = self.0.read();
+            let (name_len, name_width) = length(self.0.as_ptr().add(1), flags >> NAME_WIDTH & 3);
+            let at = 1 + name_width;
+            let (data_len, data_width) = length(self.0.as_ptr().add(at), flags >> DATA_WIDTH & 3);
+            Head {
+                flags,
+                name_len,
+                data_len,
+                end: at + data_width,
+            }
+        }
     }
 
     fn slice(&self, from: usize, len: usize) -> &[u8] {
         // SAFETY: callers pass ranges that the head describes, which `new` filled.
-        unsafe { slice::from_raw_parts(self.0.as_ptr().cast::<u8>().add(HEAD + from), len) }
+        unsafe { slice::from_raw_parts(self.0.as_ptr().add(from), len) }
+    }
+}
+
+impl Head {
+    /// Where the name begins.
+    fn body(&self) -> usize {
+        self.end + if self.flags & EDITED != 0 { EDIT } else { 0 }
     }
 }
 
 impl Drop for Payload {
     fn drop(&mut self) {
-        let layout = layout(self.head().name_len as usize + self.data_len());
+        let head = self.head();
+        let layout = layout(head.body() + head.name_len + head.data_len);
         // SAFETY: `new` allocated exactly this layout and nobody else frees it.
-        unsafe { dealloc(self.0.as_ptr().cast::<u8>(), layout) }
+        unsafe { dealloc(self.0.as_ptr(), layout) }
+    }
+}
+
+/// Writes a length in as few bytes as it takes, and returns log2 of their number.
+///
+/// # Panics
+/// At 4 GiB.
+fn put_length(head: &mut [u8; HEAD_MAX], at: &mut usize, length: usize) -> u8 {
+    let (width, log2) = match length {
+        0..=0xFF => (1, 0),
+        0x100..=0xFFFF => (2, 1),
+        _ => (4, 2),
+    };
+    assert!(length <= u32::MAX as usize, "{length} bytes in one znode");
+    let bytes = (length as u32).to_le_bytes();
+    head[*at..*at + width].copy_from_slice(&bytes[..width]);
+    *at += width;
+    log2
+}
+
+/// The length at `at` and how many bytes it takes.
+///
+/// # Safety
+/// So many bytes must be readable there.
+unsafe fn length(at: *const u8, log2: u8) -> (usize, usize) {
+    // SAFETY: what the caller promises.
+    unsafe {
+        match log2 {
+            0 => (usize::from(at.read()), 1),
+            1 => {
+                let bytes = ptr::read(at.cast::<[u8; 2]>());
+                (usize::from(u16::from_le_bytes(bytes)), 2)
+            }
+            _ => {
+                let bytes = ptr::read(at.cast::<[u8; 4]>());
+                (u32::from_le_bytes(bytes) as usize, 4)
+            }
+        }
     }
 }
 
 /// # Panics
 /// If the sum of two lengths below 4 GiB does not fit the address space.
-fn layout(body: usize) -> Layout {
-    match Layout::from_size_align(HEAD + body, align_of::<Head>()) {
+fn layout(bytes: usize) -> Layout {
+    match Layout::from_size_align(bytes, 1) {
         Ok(layout) => layout,
         Err(_) => panic!("a payload larger than the address space"),
     }
@@ -109,9 +212,31 @@ mod tests {
     fn null_and_empty_data_differ() {
         assert_eq!(size_of::<Option<Payload>>(), 8);
         for data in [None, Some(&b""[..]), Some(b"hi")] {
-            let payload = Payload::new("näme", data);
+            let payload = Payload::new("näme", data, None);
             assert_eq!((payload.name(), payload.data()), ("näme", data));
+            assert_eq!(payload.edit(), None);
         }
-        assert_eq!(Payload::new("", None).name(), "");
+        assert_eq!(Payload::new("", None, None).name(), "");
+    }
+
+    #[test]
+    fn lengths_of_every_width_come_back() {
+        let edit = Edit {
+            mzxid: i64::MIN,
+            mtime: i64::MAX,
+            version: -7,
+        };
+        let lengths = [0, 1, 0xFF, 0x100, 0xFFFF, 0x1_0000, 0x2_0001];
+        for name_len in lengths {
+            for data_len in lengths {
+                for edit in [None, Some(edit)] {
+                    let (name, data) = ("n".repeat(name_len), vec![7; data_len]);
+                    let payload = Payload::new(&name, Some(&data), edit);
+                    assert_eq!(payload.name(), name);
+                    assert_eq!(payload.data(), Some(&data[..]));
+                    assert_eq!((payload.data_len(), payload.edit()), (data_len, edit));
+                }
+            }
+        }
     }
 }

@@ -215,7 +215,7 @@ impl Tree {
     /// Neither version nor mzxid move.
     fn write_stats(&mut self, at: u32, limited: &str, track: &StatsTrack) {
         let text = track.to_string();
-        self.replace_data(at, &stats_path(limited), Some(text.as_bytes()), |_| {});
+        self.replace_data(at, &stats_path(limited), Some(text.as_bytes()), None);
     }
 
     /// Finds every quota and counts anew.

@@ -74,14 +74,14 @@ impl Tree {
     pub(super) fn visible(&self, at: u32) -> Stat {
         let slot = self.slab.get(at);
         match kind(slot.owner, &self.options) {
-            Kind::Ephemeral(session) => slot.visible(session.0),
-            _ => slot.visible(0),
+            Kind::Ephemeral(session) => self.slab.visible(at, session.0),
+            _ => self.slab.visible(at, 0),
         }
     }
 
     /// The stat as files keep it.
     pub fn persisted(&self, znode: Znode) -> StatPersisted {
-        self.slot(znode).persisted()
+        self.slab.persisted(znode.0)
     }
 
     /// What keeps the znode.
@@ -101,7 +101,7 @@ impl Tree {
 
     /// How many children it has.
     pub fn child_count(&self, znode: Znode) -> i32 {
-        self.slot(znode).children as i32
+        self.slab.family(znode.0).children as i32
     }
 
     /// CRC-32 of its path and data, 0 where the options turn digests off.
@@ -111,7 +111,7 @@ impl Tree {
 
     /// The names of its children, the youngest first.
     pub fn children(&self, znode: Znode) -> impl Iterator<Item = &str> {
-        let mut at = self.slot(znode).first_child;
+        let mut at = self.slab.family(znode.0).first_child;
         std::iter::from_fn(move || {
             let slot = (at != NONE).then(|| self.slab.get(at))?;
             at = slot.next;
@@ -141,8 +141,9 @@ impl Tree {
     /// The slot after `at` in the walk over the subtree of `top`.
     fn after(&self, at: u32, top: u32) -> u32 {
         let mut slot = self.slab.get(at);
-        if slot.first_child != NONE {
-            return slot.first_child;
+        let first_child = self.slab.family(at).first_child;
+        if first_child != NONE {
+            return first_child;
         }
         let mut at = at;
         while at != top {

@@ -1,22 +1,20 @@
-//! Slots by index, in chunks so that growing copies nothing, with a free list.
+//! Slots by index, in chunks so that growing copies nothing, with a free list; and the families of
+//! those that have or had children.
 
-use super::slot::Slot;
+use super::slot::{Family, NONE, Slot};
+use jute::data::{Stat, StatPersisted};
 
-/// Slots per chunk; a chunk is 400 KB.
+/// Slots per chunk; a chunk is 256 KB.
 const CHUNK: usize = 4096;
 
 /// All slots. No reference outlives a call; what others keep is the index.
 #[derive(Default)]
 pub(super) struct Slab {
-    chunks: Vec<Chunk>,
+    chunks: Vec<Vec<Slot>>,
     len: u32,
     free: Vec<u32>,
-}
-
-struct Chunk {
-    slots: Vec<Slot>,
-    /// Which freeze last saw each slot saved or made.
-    stamps: Vec<u32>,
+    families: Vec<Family>,
+    free_families: Vec<u32>,
 }
 
 impl Slab {
@@ -35,53 +33,126 @@ impl Slab {
     /// # Panics
     /// If this slab never gave that index out.
     pub fn get(&self, at: u32) -> &Slot {
-        &self.chunks[at as usize / CHUNK].slots[at as usize % CHUNK]
+        &self.chunks[at as usize / CHUNK][at as usize % CHUNK]
     }
 
     /// As [`Slab::get`].
     pub fn get_mut(&mut self, at: u32) -> &mut Slot {
-        &mut self.chunks[at as usize / CHUNK].slots[at as usize % CHUNK]
+        &mut self.chunks[at as usize / CHUNK][at as usize % CHUNK]
     }
 
-    /// The stamp it was last given.
-    pub fn stamp(&self, at: u32) -> u32 {
-        self.chunks[at as usize / CHUNK].stamps[at as usize % CHUNK]
+    /// What children have made of the slot's stat, and its first child.
+    pub fn family(&self, at: u32) -> Family {
+        let slot = self.get(at);
+        match slot.family {
+            NONE => slot.childless(),
+            family => self.families[family as usize],
+        }
     }
 
-    /// Marks the slot as saved in freeze `stamp`.
-    pub fn set_stamp(&mut self, at: u32, stamp: u32) {
-        self.chunks[at as usize / CHUNK].stamps[at as usize % CHUNK] = stamp;
+    /// As [`Slab::family`], to be changed.
+    pub fn family_mut(&mut self, at: u32) -> &mut Family {
+        let slot = self.get(at);
+        let mut place = slot.family;
+        if place == NONE {
+            let family = slot.childless();
+            place = match self.free_families.pop() {
+                Some(place) => {
+                    self.families[place as usize] = family;
+                    place
+                }
+                // As many as slots at most, so the number fits.
+                None => {
+                    self.families.push(family);
+                    (self.families.len() - 1) as u32
+                }
+            };
+            self.get_mut(at).family = place;
+        }
+        &mut self.families[place as usize]
     }
 
-    /// Puts `slot` where there is room.
+    /// The slot's stat as files keep it.
+    pub fn persisted(&self, at: u32) -> StatPersisted {
+        let (slot, family) = (self.get(at), self.family(at));
+        let edit = slot.edit();
+        StatPersisted {
+            czxid: slot.czxid,
+            mzxid: edit.mzxid,
+            ctime: slot.ctime,
+            mtime: edit.mtime,
+            version: edit.version,
+            cversion: family.cversion,
+            aversion: slot.aversion,
+            ephemeral_owner: slot.owner,
+            pzxid: family.pzxid,
+        }
+    }
+
+    /// The stat as clients see it: creations counted twice minus the children there are is
+    /// creations plus deletions. Source: `DataNode.copyStat`.
+    pub fn visible(&self, at: u32, owner: i64) -> Stat {
+        let (slot, family) = (self.get(at), self.family(at));
+        let edit = slot.edit();
+        Stat {
+            czxid: slot.czxid,
+            mzxid: edit.mzxid,
+            ctime: slot.ctime,
+            mtime: edit.mtime,
+            version: edit.version,
+            cversion: family
+                .cversion
+                .wrapping_mul(2)
+                .wrapping_sub(family.children as i32),
+            aversion: slot.aversion,
+            ephemeral_owner: owner,
+            data_length: slot.data_len() as i32,
+            num_children: family.children as i32,
+            pzxid: family.pzxid,
+        }
+    }
+
+    /// Puts `slot` where there is room, with the family that `stat` tells of.
     ///
     /// # Panics
     /// At four billion znodes.
-    pub fn insert(&mut self, slot: Slot, stamp: u32) -> u32 {
+    pub fn insert(&mut self, slot: Slot, stat: &StatPersisted) -> u32 {
+        let childless = slot.childless();
+        let at = self.place(slot);
+        let family = Family {
+            pzxid: stat.pzxid,
+            cversion: stat.cversion,
+            ..childless
+        };
+        if family != childless {
+            *self.family_mut(at) = family;
+        }
+        at
+    }
+
+    fn place(&mut self, slot: Slot) -> u32 {
         if let Some(at) = self.free.pop() {
             *self.get_mut(at) = slot;
-            self.set_stamp(at, stamp);
             return at;
         }
         let at = self.len;
         assert!(at < u32::MAX - 1, "the tree is full");
-        if at as usize == self.chunks.len() * CHUNK {
-            self.chunks.push(Chunk {
-                slots: Vec::with_capacity(CHUNK),
-                stamps: Vec::with_capacity(CHUNK),
-            });
+        let chunk = at as usize / CHUNK;
+        if chunk == self.chunks.len() {
+            self.chunks.push(Vec::with_capacity(CHUNK));
         }
-        let chunk = &mut self.chunks[at as usize / CHUNK];
-        chunk.slots.push(slot);
-        chunk.stamps.push(stamp);
+        self.chunks[chunk].push(slot);
         self.len += 1;
         at
     }
 
-    /// Frees the slot and returns what was in it.
+    /// Frees the slot and its family and returns what was in it.
     pub fn remove(&mut self, at: u32) -> Slot {
         let slot = std::mem::replace(self.get_mut(at), Slot::vacant());
         assert!(slot.payload.is_some(), "a slot is freed once");
+        if slot.family != NONE {
+            self.free_families.push(slot.family);
+        }
         self.free.push(at);
         slot
     }

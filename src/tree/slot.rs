@@ -1,8 +1,7 @@
-//! The record of one znode: 96 bytes, checked at compile time.
-//! thousand.
+//! The record of one znode: one cache line.
 
-use super::payload::Payload;
-use jute::data::{Stat, StatPersisted};
+use super::payload::{Edit, Payload};
+use jute::data::StatPersisted;
 
 /// No slot.
 pub(super) const NONE: u32 = u32::MAX;
@@ -10,61 +9,90 @@ pub(super) const NONE: u32 = u32::MAX;
 pub(super) const ROOT: u32 = 0;
 
 /// A znode without its path: position in the tree, stat, and where its bytes are.
+///
+/// Most znodes never have a child and are never set, so what only children change stands in a
+/// [`Family`] elsewhere, and what only setData changes in the payload, which setData replaces
+/// anyway.
 pub(super) struct Slot {
     pub czxid: i64,
-    pub mzxid: i64,
-    pub pzxid: i64,
     pub ctime: i64,
-    pub mtime: i64,
     /// Session, or the owner values of container and TTL znodes.
     pub owner: i64,
-    pub version: i32,
-    /// Children ever created.
-    pub cversion: i32,
-    pub aversion: i32,
+    /// None in a slot that is free.
+    pub payload: Option<Payload>,
     pub parent: u32,
-    pub first_child: u32,
     pub prev: u32,
     pub next: u32,
     /// Index into the table of ACL lists.
     pub acl: u32,
-    /// Children there are.
-    pub children: u32,
     /// CRC-32 of path and data, which the stat bytes extend to the znode's digest.
     pub crc: u32,
-    /// None in a slot that is free.
-    pub payload: Option<Payload>,
+    pub aversion: i32,
+    /// Where its family stands, or NONE.
+    pub(super) family: u32,
+    /// Which freeze last saw it saved or made.
+    pub(super) stamp: u32,
 }
 
-const _: () = assert!(size_of::<Slot>() == 96);
+const _: () = assert!(size_of::<Slot>() == 64);
+
+/// What children change of a znode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Family {
+    pub pzxid: i64,
+    /// Children ever created.
+    pub cversion: i32,
+    /// Children there are.
+    pub children: u32,
+    pub first_child: u32,
+}
 
 impl Slot {
-    /// A znode that is linked nowhere yet.
-    pub fn new(stat: &StatPersisted, acl: u32, crc: u32, payload: Option<Payload>) -> Slot {
-        Slot {
-            czxid: stat.czxid,
+    /// A znode that is linked nowhere yet; its family is the slab's business.
+    pub fn new(
+        stat: &StatPersisted,
+        acl: u32,
+        crc: u32,
+        name: &str,
+        data: Option<&[u8]>,
+        stamp: u32,
+    ) -> Slot {
+        let edit = Edit {
             mzxid: stat.mzxid,
-            pzxid: stat.pzxid,
-            ctime: stat.ctime,
             mtime: stat.mtime,
-            owner: stat.ephemeral_owner,
             version: stat.version,
-            cversion: stat.cversion,
-            aversion: stat.aversion,
-            parent: NONE,
-            first_child: NONE,
-            prev: NONE,
-            next: NONE,
+        };
+        let mut slot = Slot {
+            czxid: stat.czxid,
+            ctime: stat.ctime,
+            owner: stat.ephemeral_owner,
             acl,
-            children: 0,
             crc,
-            payload,
-        }
+            aversion: stat.aversion,
+            stamp,
+            ..Slot::vacant()
+        };
+        let edit = (edit != slot.edit()).then_some(edit);
+        slot.payload = Some(Payload::new(name, data, edit));
+        slot
     }
 
     /// What stands in a slot that no znode uses.
     pub fn vacant() -> Slot {
-        Slot::new(&StatPersisted::default(), 0, 0, None)
+        Slot {
+            czxid: 0,
+            ctime: 0,
+            owner: 0,
+            payload: None,
+            parent: NONE,
+            prev: NONE,
+            next: NONE,
+            acl: 0,
+            crc: 0,
+            aversion: 0,
+            family: NONE,
+            stamp: 0,
+        }
     }
 
     /// The last component of the path.
@@ -82,40 +110,30 @@ impl Slot {
         self.payload.as_ref().map_or(0, Payload::data_len)
     }
 
-    /// The stat as files keep it.
-    pub fn persisted(&self) -> StatPersisted {
-        StatPersisted {
-            czxid: self.czxid,
-            mzxid: self.mzxid,
-            ctime: self.ctime,
-            mtime: self.mtime,
-            version: self.version,
-            cversion: self.cversion,
-            aversion: self.aversion,
-            ephemeral_owner: self.owner,
-            pzxid: self.pzxid,
-        }
+    /// The last setData, or else the creation.
+    pub fn edit(&self) -> Edit {
+        let edit = self.payload.as_ref().and_then(Payload::edit);
+        edit.unwrap_or(Edit {
+            mzxid: self.czxid,
+            mtime: self.ctime,
+            version: 0,
+        })
     }
 
-    /// The stat as clients see it: creations counted twice minus the children there are is
-    /// creations plus deletions.
-    /// Source: `DataNode.copyStat`.
-    pub fn visible(&self, owner: i64) -> Stat {
-        Stat {
-            czxid: self.czxid,
-            mzxid: self.mzxid,
-            ctime: self.ctime,
-            mtime: self.mtime,
-            version: self.version,
-            cversion: self
-                .cversion
-                .wrapping_mul(2)
-                .wrapping_sub(self.children as i32),
-            aversion: self.aversion,
-            ephemeral_owner: owner,
-            data_length: self.data_len() as i32,
-            num_children: self.children as i32,
-            pzxid: self.pzxid,
+    /// Puts new data in and returns the bytes that were there.
+    pub fn set(&mut self, data: Option<&[u8]>, edit: Edit, crc: u32) -> Option<Payload> {
+        let payload = Payload::new(self.name(), data, Some(edit));
+        self.crc = crc;
+        self.payload.replace(payload)
+    }
+
+    /// The family of a znode that never had a child.
+    pub fn childless(&self) -> Family {
+        Family {
+            pzxid: self.czxid,
+            cversion: 0,
+            children: 0,
+            first_child: NONE,
         }
     }
 }

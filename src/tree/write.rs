@@ -1,8 +1,8 @@
 //! The few ways a slot changes: each keeps digest, sizes and indexes right and saves what a frozen
 //! view needs.
 
-use super::payload::Payload;
-use super::slot::{NONE, Slot};
+use super::payload::Edit;
+use super::slot::{Family, NONE, Slot};
 use super::{Tree, digest, index, kind};
 use jute::data::StatPersisted;
 
@@ -29,21 +29,20 @@ impl Tree {
         stat: &StatPersisted,
     ) -> u32 {
         let crc = self.crc(path, data);
-        let payload = Payload::new(name, data);
-        let mut slot = Slot::new(stat, acl, crc, Some(payload));
+        let mut slot = Slot::new(stat, acl, crc, name, data, self.stamp);
         slot.parent = parent;
         if parent != NONE {
             self.save(parent);
-            slot.next = self.slab.get(parent).first_child;
+            slot.next = self.slab.family(parent).first_child;
         }
         let next = slot.next;
-        let at = self.slab.insert(slot, self.stamp);
+        let at = self.slab.insert(slot, stat);
         if next != NONE {
             // Frozen views do not read this link.
             self.slab.get_mut(next).prev = at;
         }
         if parent != NONE {
-            let above = self.slab.get_mut(parent);
+            let above = self.slab.family_mut(parent);
             above.first_child = at;
             above.children += 1;
             let slab = &self.slab;
@@ -69,7 +68,7 @@ impl Tree {
         self.index.remove(index::hash(parent, slot.name()), at);
         if prev == NONE {
             self.save(parent);
-            self.slab.get_mut(parent).first_child = next;
+            self.slab.family_mut(parent).first_child = next;
         } else {
             self.save(prev);
             self.slab.get_mut(prev).next = next;
@@ -78,7 +77,7 @@ impl Tree {
             self.slab.get_mut(next).prev = prev;
         }
         self.save(parent);
-        self.slab.get_mut(parent).children -= 1;
+        self.slab.family_mut(parent).children -= 1;
         let slot = self.slab.remove(at);
         self.owners.remove(kind(slot.owner, &self.options), at);
         self.data_size -= java_length(path) + slot.data_len() as u64;
@@ -94,13 +93,22 @@ impl Tree {
         self.count_in(at, path);
     }
 
-    /// Replaces the data of a znode and changes its stat.
+    /// Changes what children change of a znode's stat.
+    pub(super) fn update_family(&mut self, at: u32, path: &str, change: impl FnOnce(&mut Family)) {
+        self.count_out(at, path);
+        self.save(at);
+        change(self.slab.family_mut(at));
+        self.count_in(at, path);
+    }
+
+    /// Replaces the data of a znode, and the part of its stat that goes with it unless `edit` is
+    /// None.
     pub(super) fn replace_data(
         &mut self,
         at: u32,
         path: &str,
         data: Option<&[u8]>,
-        change: impl FnOnce(&mut Slot),
+        edit: Option<Edit>,
     ) {
         self.count_out(at, path);
         self.save(at);
@@ -108,10 +116,8 @@ impl Tree {
         let slot = self.slab.get_mut(at);
         self.data_size -= slot.data_len() as u64;
         self.data_size += data.map_or(0, <[u8]>::len) as u64;
-        slot.crc = crc;
-        change(slot);
-        let payload = Payload::new(slot.name(), data);
-        let old = slot.payload.replace(payload);
+        let edit = edit.unwrap_or(slot.edit());
+        let old = slot.set(data, edit, crc);
         self.keep_payload(at, old);
         self.count_in(at, path);
     }
@@ -138,6 +144,6 @@ impl Tree {
             return 0;
         }
         let slot = self.slab.get(at);
-        digest::znode_digest(slot.crc, &slot.persisted())
+        digest::znode_digest(slot.crc, &self.slab.persisted(at))
     }
 }
