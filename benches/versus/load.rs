@@ -407,7 +407,8 @@ impl Requests {
         let template = self.template(self.next_reply);
         if xid != self.next_reply || err != 0 || length != template.reply {
             return Err(format!(
-                "wrong reply: xid {xid}, error {err}, {length} bytes; expected xid {}, no error, {} bytes",
+                "wrong reply: xid {xid}, error {err}, {length} bytes; \
+                 expected xid {}, no error, {} bytes",
                 self.next_reply, template.reply
             ));
         }

@@ -274,7 +274,8 @@ fn speeds(
             );
             let per_second = counted.ops as f64 / counted.seconds;
             println!(
-                "round {round}: {kind:?} {name}: {per_second:.0}/s, server {:.2} us CPU per op, client {:.2}",
+                "round {round}: {kind:?} {name}: {per_second:.0}/s, \
+                 server {:.2} us CPU per op, client {:.2}",
                 server.unwrap_or(f64::NAN),
                 client.unwrap_or(f64::NAN)
             );

@@ -41,7 +41,8 @@ impl Server {
             .port();
         fs::create_dir_all(home.join("data"))?;
         let mut text = format!(
-            "tickTime=2000\ndataDir={}\nclientPort={port}\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\n",
+            "tickTime=2000\ndataDir={}\nclientPort={port}\nclientPortAddress=127.0.0.1\n\
+             admin.enableServer=false\n",
             home.join("data").display()
         );
         if connections >= 60 {
