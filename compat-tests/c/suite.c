@@ -138,7 +138,8 @@ static void create_read_write_delete(void)
     char path[PATH], data[PATH];
     struct Stat made, stat;
     int length = sizeof data;
-    OK(zoo_create2(c->zh, "/crud", "one", 3, &ZOO_OPEN_ACL_UNSAFE, ZOO_PERSISTENT, path, sizeof path, &made));
+    OK(zoo_create2(c->zh, "/crud", "one", 3, &ZOO_OPEN_ACL_UNSAFE, ZOO_PERSISTENT, path,
+                   sizeof path, &made));
     SAME("/crud", path);
     OK(zoo_get(c->zh, "/crud", 0, data, &length, &stat));
     EQUAL(3, length);
@@ -195,10 +196,13 @@ static void znode_kinds(void)
     char path[PATH];
     OK(create(c, "/kinds", "", ZOO_PERSISTENT));
     OK(create(c, "/kinds/c", "", ZOO_CONTAINER));
-    OK(zoo_create_ttl(c->zh, "/kinds/t", "", 0, &ZOO_OPEN_ACL_UNSAFE, ZOO_PERSISTENT_WITH_TTL, 600000, NULL, 0));
-    OK(zoo_create(c->zh, "/kinds/s", "", 0, &ZOO_OPEN_ACL_UNSAFE, ZOO_PERSISTENT_SEQUENTIAL, path, sizeof path));
+    OK(zoo_create_ttl(c->zh, "/kinds/t", "", 0, &ZOO_OPEN_ACL_UNSAFE, ZOO_PERSISTENT_WITH_TTL,
+                      600000, NULL, 0));
+    OK(zoo_create(c->zh, "/kinds/s", "", 0, &ZOO_OPEN_ACL_UNSAFE, ZOO_PERSISTENT_SEQUENTIAL, path,
+                  sizeof path));
     SAME("/kinds/s0000000002", path);
-    OK(zoo_create(c->zh, "/kinds/s", "", 0, &ZOO_OPEN_ACL_UNSAFE, ZOO_EPHEMERAL_SEQUENTIAL, path, sizeof path));
+    OK(zoo_create(c->zh, "/kinds/s", "", 0, &ZOO_OPEN_ACL_UNSAFE, ZOO_EPHEMERAL_SEQUENTIAL, path,
+                  sizeof path));
     SAME("/kinds/s0000000003", path);
     close_client(c);
     EQUAL(ZNONODE, zoo_exists(other->zh, "/kinds/s0000000003", 0, NULL));
@@ -249,7 +253,8 @@ static void multi(void)
     zoo_op_result_t results[5];
     zoo_check_op_init(&ops[0], "/multi", 0);
     zoo_create_op_init(&ops[1], "/multi/a", "1", 1, &ZOO_OPEN_ACL_UNSAFE, 0, path, sizeof path);
-    zoo_create_op_init(&ops[2], "/multi/s", "", 0, &ZOO_OPEN_ACL_UNSAFE, ZOO_SEQUENCE, sequential, sizeof sequential);
+    zoo_create_op_init(&ops[2], "/multi/s", "", 0, &ZOO_OPEN_ACL_UNSAFE, ZOO_SEQUENCE, sequential,
+                       sizeof sequential);
     zoo_set_op_init(&ops[3], "/multi/a", "22", 2, 0, &stat);
     zoo_delete_op_init(&ops[4], "/multi/s0000000001", -1);
     OK(zoo_multi(c->zh, 5, ops, results));
@@ -336,13 +341,15 @@ static void chroot_everywhere(void)
     struct client *other = open_client("/app/team", SESSION_MS, NULL);
     watch_events(c, other);
     char path[PATH], inner[PATH];
-    OK(zoo_create(c->zh, "/s", "", 0, &ZOO_OPEN_ACL_UNSAFE, ZOO_EPHEMERAL_SEQUENTIAL, path, sizeof path));
+    OK(zoo_create(c->zh, "/s", "", 0, &ZOO_OPEN_ACL_UNSAFE, ZOO_EPHEMERAL_SEQUENTIAL, path,
+                  sizeof path));
     SAME("/s0000000001", path);
     OK(zoo_exists(root->zh, "/app/team/s0000000001", 0, NULL));
     zoo_op_t ops[2];
     zoo_op_result_t results[2];
     zoo_create_op_init(&ops[0], "/m", "", 0, &ZOO_OPEN_ACL_UNSAFE, 0, path, sizeof path);
-    zoo_create_op_init(&ops[1], "/m/s", "", 0, &ZOO_OPEN_ACL_UNSAFE, ZOO_SEQUENCE, inner, sizeof inner);
+    zoo_create_op_init(&ops[1], "/m/s", "", 0, &ZOO_OPEN_ACL_UNSAFE, ZOO_SEQUENCE, inner,
+                       sizeof inner);
     OK(zoo_multi(c->zh, 2, ops, results));
     OK(zoo_exists(root->zh, "/app/team/m/s0000000000", 0, NULL));
     struct String_vector children;
@@ -393,7 +400,7 @@ static void session_resumes_with_its_password(void)
     close_client(c);
 }
 
-/* The session of a process that was killed ends by itself; its ephemerals go with it. Runs first: it forks. */
+/* The session of a killed process ends by itself, and its ephemerals with it. Runs first: it forks. */
 static void session_of_a_killed_process_expires(void)
 {
     int ready[2];
@@ -424,9 +431,16 @@ int main(int argc, char **argv)
 {
     static const struct { const char *name; void (*body)(void); } checks[] = {
 #define CHECK(name) {#name, name}
-        CHECK(session_of_a_killed_process_expires), CHECK(create_read_write_delete), CHECK(refusals),
-        CHECK(znode_kinds), CHECK(watches), CHECK(multi), CHECK(acl_and_auth), CHECK(sync_after_writes),
-        CHECK(chroot_everywhere), CHECK(reconnect_keeps_session_and_watches),
+        CHECK(session_of_a_killed_process_expires),
+        CHECK(create_read_write_delete),
+        CHECK(refusals),
+        CHECK(znode_kinds),
+        CHECK(watches),
+        CHECK(multi),
+        CHECK(acl_and_auth),
+        CHECK(sync_after_writes),
+        CHECK(chroot_everywhere),
+        CHECK(reconnect_keeps_session_and_watches),
         CHECK(session_resumes_with_its_password),
     };
     volatile int failures = 0;

@@ -10,4 +10,6 @@ def server_options():
 
 
 def test_c_suite(server):
-    run_checks([c_program("c", "suite", ["zookeeper_mt", "pthread"]), f"{server.host}:{server.port}"])
+    run_checks(
+        [c_program("c", "suite", ["zookeeper_mt", "pthread"]), f"{server.host}:{server.port}"]
+    )

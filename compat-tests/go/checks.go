@@ -12,7 +12,7 @@ import (
 	"github.com/go-zookeeper/zk"
 )
 
-// deadline bounds what a server should cause; it is far beyond need, so that only a fault reaches it.
+// deadline bounds what a server should cause: far beyond need, so that only a fault reaches it.
 const deadline = 20 * time.Second
 
 // failure ends a check early; run reports it.
@@ -122,7 +122,8 @@ func (quiet) Printf(string, ...any) {}
 
 // client connects to the server named on the command line.
 func client(timeout time.Duration, l *link) *zk.Conn {
-	conn, _, err := zk.Connect([]string{os.Args[1]}, timeout, zk.WithDialer(l.dial), zk.WithLogger(quiet{}))
+	servers := []string{os.Args[1]}
+	conn, _, err := zk.Connect(servers, timeout, zk.WithDialer(l.dial), zk.WithLogger(quiet{}))
 	must(err)
 	await("session", func() bool { return conn.State() == zk.StateHasSession })
 	return conn

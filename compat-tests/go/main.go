@@ -85,7 +85,8 @@ func znodeKinds() {
 	value(c.Create("/kinds", nil, 0, open))
 	value(c.Create("/kinds/e", nil, zk.FlagEphemeral, open))
 	equal("/kinds/s0000000001", value(c.Create("/kinds/s", nil, zk.FlagSequence, open)), "sequential")
-	equal("/kinds/s0000000002", value(c.Create("/kinds/s", nil, zk.FlagSequence|zk.FlagEphemeral, open)), "both")
+	both := value(c.Create("/kinds/s", nil, zk.FlagEphemeralSequential, open))
+	equal("/kinds/s0000000002", both, "ephemeral sequential")
 	value(c.CreateContainer("/kinds/c", nil, zk.FlagContainer, open))
 	value(c.CreateTTL("/kinds/t", nil, zk.FlagTTL, open, time.Hour))
 	_, stat, err := other.Exists("/kinds/e")
@@ -304,6 +305,8 @@ func expires() {
 	l.set(true)
 	event(gone, zk.EventNodeDeleted, "/expires")
 	l.set(false)
-	await("a new session", func() bool { return c.State() == zk.StateHasSession && c.SessionID() != id })
+	await("a new session", func() bool {
+		return c.State() == zk.StateHasSession && c.SessionID() != id
+	})
 	value(c.Create("/expires", nil, zk.FlagEphemeral, open))
 }

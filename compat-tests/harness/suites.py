@@ -1,4 +1,7 @@
-"""Client suites: programs in other languages, built once into the cache, that print "ok NAME" or "FAIL NAME reason"."""
+"""Client suites: programs in other languages, built once into the cache.
+
+Each prints "ok NAME" or "FAIL NAME reason" for its checks and exits with 1 if any failed.
+"""
 
 import hashlib
 import os
@@ -24,7 +27,10 @@ def classpath(suite):
     sources = sorted((COMPAT / "java" / "shared").glob("*.java")) + sorted(folder.glob("*.java"))
 
     def compile_into(out):
-        subprocess.run(["javac", "-nowarn", "-Xlint:-deprecation", "-d", out, "-cp", f"{jars}/*", *sources], check=True)
+        subprocess.run(
+            ["javac", "-nowarn", "-Xlint:-deprecation", "-d", out, "-cp", f"{jars}/*", *sources],
+            check=True,
+        )
 
     out = _built(f"java-{suite}", [folder / "pom.xml", *sources], compile_into) if sources else None
     return f"{out}:{jars}/*" if out else f"{jars}/*"
@@ -41,8 +47,22 @@ def c_program(folder, name, libraries):
     need("gcc")
 
     def compile_into(out):
-        done = subprocess.run(["gcc", "-std=gnu11", "-O1", "-Wall", "-Werror", "-DTHREADED", "-o", out / name, source,
-                               *(f"-l{library}" for library in libraries)], capture_output=True, text=True)
+        done = subprocess.run(
+            [
+                "gcc",
+                "-std=gnu11",
+                "-O1",
+                "-Wall",
+                "-Werror",
+                "-DTHREADED",
+                "-o",
+                out / name,
+                source,
+                *(f"-l{library}" for library in libraries),
+            ],
+            capture_output=True,
+            text=True,
+        )
         if "zookeeper.h: No such file" in done.stderr:
             pytest.skip("libzookeeper-mt-dev is not installed")
         assert done.returncode == 0, done.stderr
@@ -57,18 +77,24 @@ def go_program(folder):
     sources = [home / "go.mod", home / "go.sum", *sorted(home.glob("*.go"))]
 
     def compile_into(out):
-        subprocess.run(["go", "build", "-o", out / "suite", "."], cwd=home, env=go_environment(), check=True)
+        subprocess.run(
+            ["go", "build", "-o", out / "suite", "."], cwd=home, env=go_environment(), check=True
+        )
 
     return str(_built(f"go-{Path(folder).name}", sources, compile_into) / "suite")
 
 
 def go_environment():
-    return {**os.environ, "GOMODCACHE": str(cache_dir() / "go-modules"), "GOCACHE": str(cache_dir() / "go-build"),
-            "GOFLAGS": "-modcacherw"}
+    return {
+        **os.environ,
+        "GOMODCACHE": str(cache_dir() / "go-modules"),
+        "GOCACHE": str(cache_dir() / "go-build"),
+        "GOFLAGS": "-modcacherw",
+    }
 
 
 def node_program(folder, name):
-    """Command and environment for NAME in a folder with a package.json; skips the test where Node is missing."""
+    """Command and environment to run NAME with the Node packages; skips where Node is missing."""
     need("node")
     modules = cache_dir() / "node" / "node_modules"
     if not modules.is_dir():
@@ -84,16 +110,29 @@ def need(program):
 def run_checks(command, env=None, seconds=SUITE_SECONDS):
     """Runs a suite to its end; the test fails with the lines of the checks that failed."""
     try:
-        done = subprocess.run(list(map(str, command)), env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=seconds, text=True, errors="replace")
+        done = subprocess.run(
+            list(map(str, command)),
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=seconds,
+            text=True,
+            errors="replace",
+        )
     except subprocess.TimeoutExpired as late:
-        pytest.fail(f"not done after {seconds} s:\n{(late.stdout or b'').decode(errors='replace')}", pytrace=False)
+        pytest.fail(
+            f"not done after {seconds} s:\n{(late.stdout or b'').decode(errors='replace')}",
+            pytrace=False,
+        )
     print(done.stdout)
     lines = done.stdout.splitlines()
     failed = [line for line in lines if line.startswith("FAIL ")]
     passed = [line for line in lines if line.startswith("ok ")]
     if failed or not passed or done.returncode != 0:
-        pytest.fail("\n".join([f"exit code {done.returncode}, {len(passed)} ok", *failed]), pytrace=False)
+        pytest.fail(
+            "\n".join([f"exit code {done.returncode}, {len(passed)} ok", *failed]), pytrace=False
+        )
 
 
 def _built(name, inputs, build):

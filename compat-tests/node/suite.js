@@ -15,7 +15,8 @@ const server = process.argv[2];
 function soon(what, promise) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`did not come about in ${DEADLINE_MS} ms: ${what}`)), DEADLINE_MS);
+    timer = setTimeout(
+      () => reject(new Error(`did not come about in ${DEADLINE_MS} ms: ${what}`)), DEADLINE_MS);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
@@ -29,7 +30,8 @@ class Client {
       this.events.push(`${event.getName()} ${event.getPath()}`);
       this.zk.emit('watched');
     };
-    for (const call of ['create', 'remove', 'setData', 'setACL', 'getACL', 'mkdirp', 'removeRecursive']) {
+    for (const call
+           of ['create', 'remove', 'setData', 'setACL', 'getACL', 'mkdirp', 'removeRecursive']) {
       this[call] = promisify(this.zk[call]).bind(this.zk);
     }
   }
@@ -161,7 +163,8 @@ const checks = {
     const other = await new Client().connect();
     await c.create('/kinds');
     await c.create('/kinds/e', CreateMode.EPHEMERAL);
-    assert.equal(await c.create('/kinds/s', CreateMode.PERSISTENT_SEQUENTIAL), '/kinds/s0000000001');
+    assert.equal(
+      await c.create('/kinds/s', CreateMode.PERSISTENT_SEQUENTIAL), '/kinds/s0000000001');
     assert.equal(await c.create('/kinds/s', CreateMode.EPHEMERAL_SEQUENTIAL), '/kinds/s0000000002');
     const [stat] = await other.read('exists', '/kinds/e');
     assert.deepEqual(stat.ephemeralOwner, c.zk.getSessionId());
@@ -182,8 +185,10 @@ const checks = {
     const c = await new Client(`${server}/chroot/app`).connect();
     await watches(c, await new Client(`${server}/chroot/app`).connect());
     assert.equal(await c.create('/s', CreateMode.EPHEMERAL_SEQUENTIAL), '/s0000000001');
-    const [error, results] = await c.commit((tx) => tx
-      .create('/m').create('/m/s', CreateMode.PERSISTENT_SEQUENTIAL).setData('/m', Buffer.from('x')));
+    const [error, results] =
+      await c.commit((tx) => tx.create('/m')
+                               .create('/m/s', CreateMode.PERSISTENT_SEQUENTIAL)
+                               .setData('/m', Buffer.from('x')));
     assert.equal(error, null);
     assert.equal(results.length, 3);
     assert.equal((await root.read('getData', '/chroot/app/m'))[0].toString(), 'x');
@@ -194,8 +199,11 @@ const checks = {
 
   async transaction() {
     const c = await new Client().connect();
-    const [error, results] = await c.commit((tx) => tx
-      .create('/tx', Buffer.from('1')).check('/tx').setData('/tx', Buffer.from('2')).create('/tx/a').remove('/tx/a'));
+    const [error, results] = await c.commit((tx) => tx.create('/tx', Buffer.from('1'))
+                                                      .check('/tx')
+                                                      .setData('/tx', Buffer.from('2'))
+                                                      .create('/tx/a')
+                                                      .remove('/tx/a'));
     assert.equal(error, null);
     assert.equal(results.length, 5);
     assert.equal((await c.read('getData', '/tx'))[0].toString(), '2');

@@ -1,4 +1,4 @@
-"""The kazoo client: calls, watches, recipes, transactions, chroot, permissions, and what happens when a connection dies."""
+"""The kazoo client: calls, watches, recipes, chroot, permissions, and lost connections."""
 
 import contextlib
 import queue
@@ -33,7 +33,9 @@ def connect(kazoo_server, request):
     clients = []
 
     def client(chroot=root, **options):
-        made = KazooClient(hosts=f"{kazoo_server.host}:{kazoo_server.port}{chroot}", **{"timeout": 10.0, **options})
+        made = KazooClient(
+            hosts=f"{kazoo_server.host}:{kazoo_server.port}{chroot}", **{"timeout": 10.0, **options}
+        )
         clients.append(made)
         made.start(timeout=SECONDS)
         return made
@@ -74,7 +76,11 @@ def test_create_read_write_delete(connect):
     path, made = zk.create("/a", b"one", include_data=True)
     assert path == "/a"
     assert zk.get("/a") == (b"one", made)
-    assert made.czxid == made.mzxid == made.pzxid and made.ctime == made.mtime and made.data_length == 3
+    assert (
+        made.czxid == made.mzxid == made.pzxid
+        and made.ctime == made.mtime
+        and made.data_length == 3
+    )
     assert abs(made.ctime / 1000 - time.time()) < 60
     stat = zk.set("/a", b"two", version=0)
     assert (stat.version, stat.mzxid) == (1, made.mzxid + 1)
@@ -98,7 +104,10 @@ def test_refusals(connect):
         (exceptions.NoChildrenForEphemeralsError, lambda: zk.create("/e/x")),
         (exceptions.BadVersionError, lambda: zk.set("/e", b"", version=5)),
         (exceptions.BadVersionError, lambda: zk.delete("/e", version=5)),
-        (exceptions.InvalidACLError, lambda: zk.create("/x", acl=[make_acl("nosuch", "x", all=True)])),
+        (
+            exceptions.InvalidACLError,
+            lambda: zk.create("/x", acl=[make_acl("nosuch", "x", all=True)]),
+        ),
     ]:
         with pytest.raises(error):
             call()
@@ -139,7 +148,10 @@ def test_data_and_children_watch(connect):
     other.ensure_path("/a")
     zk.ChildrenWatch("/a", lambda names: children.append(sorted(names)))
     other.create("/a/x", b"1")
-    until(lambda: data == [None, b"1"] and children == [[], ["x"]], f"creation seen: {data} {children}")
+    until(
+        lambda: data == [None, b"1"] and children == [[], ["x"]],
+        f"creation seen: {data} {children}",
+    )
     other.set("/a/x", b"2")
     until(lambda: data[-1] == b"2", "change seen")
     other.create("/a/y")
@@ -153,7 +165,9 @@ def test_tree_cache(connect):
     other.create("/t/a", b"1", makepath=True)
     seen = []
     cache = TreeCache(zk, "/t")
-    cache.listen(lambda event: seen.append((event.event_type, event.event_data and event.event_data.path)))
+    cache.listen(
+        lambda event: seen.append((event.event_type, event.event_data and event.event_data.path))
+    )
     cache.start()
     until(lambda: (TreeEvent.INITIALIZED, None) in seen, "initialised")
     other.create("/t/a/deep", b"2")
@@ -230,8 +244,13 @@ def test_election(connect):
         leaders.put(name)
         assert lead.wait(SECONDS)
 
-    elections = [(client.Election("/election", name), name) for client, name in ((first, "one"), (second, "two"))]
-    threads = [threading.Thread(target=e.run, args=(leader, name), daemon=True) for e, name in elections]
+    elections = [
+        (client.Election("/election", name), name)
+        for client, name in ((first, "one"), (second, "two"))
+    ]
+    threads = [
+        threading.Thread(target=e.run, args=(leader, name), daemon=True) for e, name in elections
+    ]
     threads[0].start()
     assert leaders.get(timeout=SECONDS) == "one"
     threads[1].start()
@@ -262,7 +281,9 @@ def test_party_counter_and_barriers(connect):
     barrier = one.Barrier("/barrier")
     barrier.create()
     assert not two.Barrier("/barrier").wait(timeout=0.1)
-    in_threads(2, lambda i: barrier.remove() if i else two.Barrier("/barrier").wait(timeout=SECONDS))
+    in_threads(
+        2, lambda i: barrier.remove() if i else two.Barrier("/barrier").wait(timeout=SECONDS)
+    )
 
     def pass_through(i):
         double = DoubleBarrier((one, two)[i], "/double", 2)
@@ -306,7 +327,10 @@ def test_transaction(connect):
     refused.create("/c")
     results = refused.commit()
     assert [type(result) for result in results] == [
-        exceptions.RolledBackError, exceptions.BadVersionError, exceptions.RuntimeInconsistency]
+        exceptions.RolledBackError,
+        exceptions.BadVersionError,
+        exceptions.RuntimeInconsistency,
+    ]
     assert zk.exists("/b") is None and zk.exists("/c") is None
 
 
@@ -334,7 +358,11 @@ def test_acl_and_auth(connect):
     zk.add_auth("digest", "ann:secret")
     zk.create("/mine", b"x", acl=acl)
     assert zk.get_acls("/mine")[0] == acl
-    for call in (lambda: stranger.get("/mine"), lambda: stranger.create("/mine/x"), lambda: stranger.set_acls("/mine", acl)):
+    for call in (
+        lambda: stranger.get("/mine"),
+        lambda: stranger.create("/mine/x"),
+        lambda: stranger.set_acls("/mine", acl),
+    ):
         with pytest.raises(exceptions.NoAuthError):
             call()
     insider = connect(auth_data=[("digest", "ann:secret")])
@@ -375,7 +403,10 @@ def test_session_of_a_closed_socket_expires(connect):
     cut(zk)
     gone.expect(EventType.DELETED, "/e")
     zk.hosts = served
-    until(lambda: states == [KazooState.SUSPENDED, KazooState.LOST, KazooState.CONNECTED], "a new session")
+    until(
+        lambda: states == [KazooState.SUSPENDED, KazooState.LOST, KazooState.CONNECTED],
+        "a new session",
+    )
     assert zk.client_id[0] != expired[0]
     zk.create("/e", ephemeral=True)
 

@@ -1,10 +1,10 @@
 """zkCli (ZooKeeperMain) on transcripts: what it is told, and every line it answers.
 
-A transcript is a text file of "> command" lines, each followed by the lines that Java's server makes zkCli print, and
-by "~ event path" lines for the watch events that have come by then. Zxids are compared as they are: a fresh server
-numbers the same requests in the same way. Times and session ids are masked, {server} is the server's address and a
-first line "@ /path" makes the session start in that chroot. OXKEEPER_WRITE_TRANSCRIPTS=1 with --only java writes the
-answers anew.
+A transcript is a text file of "> command" lines, each followed by the lines that Java's server
+makes zkCli print, and by "~ event path" lines for the watch events that have come by then. Zxids
+are compared as they are: a fresh server numbers the same requests in the same way. Times and
+session ids are masked, {server} is the server's address, and a line "@ /path" at the head makes the
+session start in that chroot. OXKEEPER_WRITE_TRANSCRIPTS=1 with --only java writes answers anew.
 """
 
 import os
@@ -32,7 +32,14 @@ def server_options():
 
 def zkcli(server, chroot="", *command):
     address = f"{server.host}:{server.port}{chroot}"
-    return java("client", "org.apache.zookeeper.ZooKeeperMain", "-waitforconnection", "-server", address, *command)
+    return java(
+        "client",
+        "org.apache.zookeeper.ZooKeeperMain",
+        "-waitforconnection",
+        "-server",
+        address,
+        *command,
+    )
 
 
 class Session:
@@ -40,8 +47,14 @@ class Session:
 
     def __init__(self, server, chroot):
         self._address = f"{server.host}:{server.port}"
-        self._process = subprocess.Popen(zkcli(server, chroot), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                         stderr=subprocess.STDOUT, text=True, bufsize=1)
+        self._process = subprocess.Popen(
+            zkcli(server, chroot),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            bufsize=1,
+        )
         self._lines = queue.SimpleQueue()
         self.events = []
         threading.Thread(target=self._read, daemon=True).start()
@@ -116,8 +129,13 @@ def test_zkcli_answers_as_with_java(server, transcript):
         for command, answer, events in steps:
             first = len(session.events)
             lines = session.ask(command)
-            session.await_events(first + (1000 if WRITING else len(events)), 0.3 if WRITING else SECONDS)
-            for text, said, told in ((expected, answer, events), (got, lines, session.events[first:])):
+            session.await_events(
+                first + (1000 if WRITING else len(events)), 0.3 if WRITING else SECONDS
+            )
+            for text, said, told in (
+                (expected, answer, events),
+                (got, lines, session.events[first:]),
+            ):
                 # deleteall goes through the children in the server's order, which is not promised.
                 text += [f"> {command}", *said, *(f"~ {event}" for event in sorted(told))]
         session.quit()
@@ -131,8 +149,14 @@ def test_zkcli_answers_as_with_java(server, transcript):
 
 def test_zkcli_runs_one_command_and_tells_by_its_exit_code(server):
     def once(*command):
-        done = subprocess.run(zkcli(server, "", *command), capture_output=True, text=True, timeout=SECONDS)
-        return done.returncode, [line for line in done.stdout.splitlines() if line][-1:], done.stderr.strip()
+        done = subprocess.run(
+            zkcli(server, "", *command), capture_output=True, text=True, timeout=SECONDS
+        )
+        return (
+            done.returncode,
+            [line for line in done.stdout.splitlines() if line][-1:],
+            done.stderr.strip(),
+        )
 
     assert once("ls", "/") == (0, ["[zookeeper]"], "")
     assert once("create", "/a", "data")[0] == 0

@@ -55,7 +55,8 @@ public final class ClientSuite {
         checks.run("chroot_that_does_not_exist", ClientSuite::missingChroot);
         checks.run("config_znode", ClientSuite::configZnode);
         checks.run("reconnect_keeps_session_and_watches", ClientSuite::reconnect);
-        checks.run("reconnect_restores_many_watches_of_every_kind", ClientSuite::reconnectManyWatches);
+        checks.run(
+            "reconnect_restores_many_watches_of_every_kind", ClientSuite::reconnectManyWatches);
         checks.run("session_moves_with_its_password", ClientSuite::sessionMoves);
         checks.run("wrong_password_is_expired", ClientSuite::wrongPassword);
         checks.run("session_expires", ClientSuite::sessionExpires);
@@ -102,7 +103,8 @@ public final class ClientSuite {
             zk.exists("/", false);
             BlockingQueue<Integer> drained = new LinkedBlockingQueue<>();
             zk.exists("/", false, (rc, path, ctx, stat) -> drained.add(rc), null);
-            Checks.that(drained.poll(Checks.DEADLINE_MS, TimeUnit.MILLISECONDS) != null, "no reply");
+            Checks.that(
+                drained.poll(Checks.DEADLINE_MS, TimeUnit.MILLISECONDS) != null, "no reply");
             Checks.equal("[]", events.toString(), "events left");
         }
 
@@ -166,7 +168,8 @@ public final class ClientSuite {
         try (Client c = new Client()) {
             long before = System.currentTimeMillis();
             Stat created = new Stat();
-            c.zk.create("/stat", bytes("12345"), Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT, created);
+            c.zk.create(
+                "/stat", bytes("12345"), Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT, created);
             Stat stat = c.zk.exists("/stat", false);
             Checks.equal(created, stat, "stat of create2");
             Checks.equal(stat.getCzxid(), stat.getMzxid(), "mzxid");
@@ -200,18 +203,24 @@ public final class ClientSuite {
             Checks.fails(KeeperException.NodeExistsException.class, () -> c.create("/refuse"));
             Checks.fails(KeeperException.NoNodeException.class, () -> c.create("/refuse/no/such"));
             Checks.fails(KeeperException.NoNodeException.class, () -> c.get("/refuse/none"));
-            Checks.fails(KeeperException.NoNodeException.class, () -> c.zk.setData("/refuse/none", null, -1));
-            Checks.fails(KeeperException.BadVersionException.class, () -> c.zk.setData("/refuse", null, 7));
-            Checks.fails(KeeperException.BadVersionException.class, () -> c.zk.delete("/refuse/child", 7));
+            Checks.fails(KeeperException.NoNodeException.class,
+                () -> c.zk.setData("/refuse/none", null, -1));
+            Checks.fails(
+                KeeperException.BadVersionException.class, () -> c.zk.setData("/refuse", null, 7));
+            Checks.fails(
+                KeeperException.BadVersionException.class, () -> c.zk.delete("/refuse/child", 7));
             Checks.fails(KeeperException.NotEmptyException.class, () -> c.zk.delete("/refuse", -1));
             Checks.fails(KeeperException.BadVersionException.class,
                 () -> c.zk.setACL("/refuse", Ids.OPEN_ACL_UNSAFE, 9));
             Checks.fails(KeeperException.InvalidACLException.class,
-                () -> c.zk.create("/refuse/acl", null, aclOf("nosuch", "x"), CreateMode.PERSISTENT));
+                () -> c.zk.create(
+                        "/refuse/acl", null, aclOf("nosuch", "x"), CreateMode.PERSISTENT));
             Checks.fails(KeeperException.InvalidACLException.class,
-                () -> c.zk.create("/refuse/acl", null, Collections.emptyList(), CreateMode.PERSISTENT));
+                () -> c.zk.create(
+                        "/refuse/acl", null, Collections.emptyList(), CreateMode.PERSISTENT));
             c.create("/refuse/eph", "", CreateMode.EPHEMERAL);
-            Checks.fails(KeeperException.NoChildrenForEphemeralsException.class, () -> c.create("/refuse/eph/x"));
+            Checks.fails(KeeperException.NoChildrenForEphemeralsException.class,
+                () -> c.create("/refuse/eph/x"));
             Checks.fails(KeeperException.BadArgumentsException.class, () -> c.zk.delete("/", -1));
         }
     }
@@ -221,7 +230,8 @@ public final class ClientSuite {
             c.create("/kinds");
             c.create("/kinds/c", "", CreateMode.CONTAINER);
             Checks.equal(0L, c.zk.exists("/kinds/c", false).getEphemeralOwner(), "container owner");
-            c.zk.create("/kinds/t", null, Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT_WITH_TTL, new Stat(), 600_000);
+            c.zk.create("/kinds/t", null, Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT_WITH_TTL,
+                new Stat(), 600_000);
             Checks.equal(0L, c.zk.exists("/kinds/t", false).getEphemeralOwner(), "TTL owner");
             String seq = c.zk.create("/kinds/s-", null, Ids.OPEN_ACL_UNSAFE,
                 CreateMode.PERSISTENT_SEQUENTIAL_WITH_TTL, new Stat(), 600_000);
@@ -230,8 +240,10 @@ public final class ClientSuite {
             String es = c.create("/kinds/es-", "", CreateMode.EPHEMERAL_SEQUENTIAL);
             Checks.equal(5, other.zk.getChildren("/kinds", false).size(), "children");
             c.zk.close();
-            Checks.that(other.zk.exists("/kinds/e", false) == null, "ephemeral gone with its session");
-            Checks.that(other.zk.exists(es, false) == null, "ephemeral sequential gone with its session");
+            Checks.that(
+                other.zk.exists("/kinds/e", false) == null, "ephemeral gone with its session");
+            Checks.that(
+                other.zk.exists(es, false) == null, "ephemeral sequential gone with its session");
             Checks.that(other.zk.exists("/kinds/t", false) != null, "TTL znode stays");
         }
     }
@@ -240,13 +252,16 @@ public final class ClientSuite {
         try (Client c = new Client()) {
             c.create("/seq");
             for (int i = 0; i < 12; i++) {
-                CreateMode mode = i % 2 == 0 ? CreateMode.PERSISTENT_SEQUENTIAL : CreateMode.EPHEMERAL_SEQUENTIAL;
+                CreateMode mode =
+                    i % 2 == 0 ? CreateMode.PERSISTENT_SEQUENTIAL : CreateMode.EPHEMERAL_SEQUENTIAL;
                 Checks.equal(String.format("/seq/n%010d", i), c.create("/seq/n", "", mode), "name");
             }
             c.create("/seq/plain");
-            Checks.equal("/seq/0000000013", c.create("/seq/", "", CreateMode.PERSISTENT_SEQUENTIAL), "empty prefix");
+            Checks.equal("/seq/0000000013", c.create("/seq/", "", CreateMode.PERSISTENT_SEQUENTIAL),
+                "empty prefix");
             c.zk.delete("/seq/plain", -1);
-            Checks.equal("/seq/n0000000014", c.create("/seq/n", "", CreateMode.PERSISTENT_SEQUENTIAL), "after delete");
+            Checks.equal("/seq/n0000000014",
+                c.create("/seq/n", "", CreateMode.PERSISTENT_SEQUENTIAL), "after delete");
         }
     }
 
@@ -261,16 +276,19 @@ public final class ClientSuite {
                 Op.create("/multi/e", null, Ids.OPEN_ACL_UNSAFE, CreateMode.EPHEMERAL),
                 Op.delete("/multi/e", 0)));
             Checks.equal("/multi/a", ((OpResult.CreateResult) done.get(1)).getPath(), "created");
-            Checks.equal("/multi/s-0000000001", ((OpResult.CreateResult) done.get(2)).getPath(), "sequential");
-            Checks.equal(1, ((OpResult.SetDataResult) done.get(3)).getStat().getVersion(), "version in the multi");
+            Checks.equal("/multi/s-0000000001", ((OpResult.CreateResult) done.get(2)).getPath(),
+                "sequential");
+            Checks.equal(1, ((OpResult.SetDataResult) done.get(3)).getStat().getVersion(),
+                "version in the multi");
             Stat a = c.zk.exists("/multi/a", false);
             Checks.equal(a.getCzxid(), a.getMzxid(), "one zxid for all of it");
-            Checks.equal(a.getCzxid(), c.zk.exists("/multi/s-0000000001", false).getCzxid(), "one zxid for all of it");
+            Checks.equal(a.getCzxid(), c.zk.exists("/multi/s-0000000001", false).getCzxid(),
+                "one zxid for all of it");
 
-            KeeperException refused = Checks.fails(KeeperException.BadVersionException.class, () -> c.zk.multi(List.of(
-                Op.create("/multi/x", null, Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT),
-                Op.setData("/multi/a", bytes("lost"), 99),
-                Op.delete("/multi/a", -1))));
+            KeeperException refused = Checks.fails(KeeperException.BadVersionException.class,
+                () -> c.zk.multi(List.of(
+                        Op.create("/multi/x", null, Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT),
+                        Op.setData("/multi/a", bytes("lost"), 99), Op.delete("/multi/a", -1))));
             List<Integer> codes = new ArrayList<>();
             for (OpResult result : refused.getResults()) {
                 codes.add(((OpResult.ErrorResult) result).getErr());
@@ -278,7 +296,8 @@ public final class ClientSuite {
             Checks.equal(List.of(0, -103, -2), codes, "per-op results");
             Checks.that(c.zk.exists("/multi/x", false) == null, "nothing of it happened");
             Checks.equal("b", c.get("/multi/a"), "nothing of it happened");
-            Checks.equal("/multi/s-0000000003", c.create("/multi/s-", "", CreateMode.PERSISTENT_SEQUENTIAL),
+            Checks.equal("/multi/s-0000000003",
+                c.create("/multi/s-", "", CreateMode.PERSISTENT_SEQUENTIAL),
                 "a refused multi uses no number");
             Checks.equal(0, c.zk.multi(List.of()).size(), "empty multi");
             c.zk.transaction().create("/multi/t", null, Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT)
@@ -290,13 +309,17 @@ public final class ClientSuite {
         try (Client c = new Client()) {
             c.create("/mread", "data", CreateMode.PERSISTENT);
             c.create("/mread/x");
-            List<OpResult> got = c.zk.multi(List.of(
-                Op.getData("/mread"), Op.getChildren("/mread"), Op.getData("/mread/none"), Op.getData("/mread/x")));
-            Checks.equal("data", new String(((OpResult.GetDataResult) got.get(0)).getData(), UTF_8), "data");
-            Checks.equal(1, ((OpResult.GetDataResult) got.get(0)).getStat().getNumChildren(), "stat");
-            Checks.equal(List.of("x"), ((OpResult.GetChildrenResult) got.get(1)).getChildren(), "children");
+            List<OpResult> got = c.zk.multi(List.of(Op.getData("/mread"), Op.getChildren("/mread"),
+                Op.getData("/mread/none"), Op.getData("/mread/x")));
+            Checks.equal(
+                "data", new String(((OpResult.GetDataResult) got.get(0)).getData(), UTF_8), "data");
+            Checks.equal(
+                1, ((OpResult.GetDataResult) got.get(0)).getStat().getNumChildren(), "stat");
+            Checks.equal(
+                List.of("x"), ((OpResult.GetChildrenResult) got.get(1)).getChildren(), "children");
             Checks.equal(-101, ((OpResult.ErrorResult) got.get(2)).getErr(), "missing");
-            Checks.equal(0, ((OpResult.GetDataResult) got.get(3)).getData().length, "reads go on after an error");
+            Checks.equal(0, ((OpResult.GetDataResult) got.get(3)).getData().length,
+                "reads go on after an error");
         }
     }
 
@@ -384,14 +407,17 @@ public final class ClientSuite {
             Stat stat = new Stat();
             List<ACL> acl = owner.zk.getACL("/acl", stat);
             String id = DigestAuthenticationProvider.generateDigest("ann:secret");
-            Checks.equal(List.of(new ACL(Perms.ALL, new Id("digest", id))), acl, "auth becomes the digest");
+            Checks.equal(
+                List.of(new ACL(Perms.ALL, new Id("digest", id))), acl, "auth becomes the digest");
             Checks.equal(0, stat.getAversion(), "aversion");
             Checks.fails(KeeperException.NoAuthException.class, () -> stranger.get("/acl"));
             Checks.fails(KeeperException.NoAuthException.class, () -> stranger.create("/acl/a"));
-            Checks.fails(KeeperException.NoAuthException.class, () -> stranger.zk.getChildren("/acl", false));
+            Checks.fails(KeeperException.NoAuthException.class,
+                () -> stranger.zk.getChildren("/acl", false));
             Checks.fails(KeeperException.NoAuthException.class,
                 () -> stranger.zk.setACL("/acl", Ids.OPEN_ACL_UNSAFE, -1));
-            Checks.fails(KeeperException.NoAuthException.class, () -> stranger.zk.exists("/acl", false));
+            Checks.fails(
+                KeeperException.NoAuthException.class, () -> stranger.zk.exists("/acl", false));
             stranger.zk.addAuthInfo("digest", bytes("ann:wrong"));
             Checks.fails(KeeperException.NoAuthException.class, () -> stranger.get("/acl"));
             stranger.zk.addAuthInfo("digest", bytes("ann:secret"));
@@ -405,9 +431,11 @@ public final class ClientSuite {
             try (Client local = new Client()) {
                 local.create("/acl/by-ip");
                 Checks.equal("x", local.get("/acl"), "world read");
-                Checks.fails(KeeperException.NoAuthException.class, () -> local.zk.delete("/acl/by-ip", -1));
+                Checks.fails(
+                    KeeperException.NoAuthException.class, () -> local.zk.delete("/acl/by-ip", -1));
                 List<ACL> shown = local.zk.getACL("/acl", null);
-                Checks.equal("ann:x", shown.get(1).getId().getId(), "digest hidden from those without admin");
+                Checks.equal("ann:x", shown.get(1).getId().getId(),
+                    "digest hidden from those without admin");
             }
             Checks.fails(KeeperException.InvalidACLException.class, () -> {
                 try (Client nobody = new Client()) {
@@ -426,7 +454,8 @@ public final class ClientSuite {
         try (Client c = new Client()) {
             Checks.equal(List.of(new ClientInfo("ip", "127.0.0.1")), c.zk.whoAmI(), "before");
             c.zk.addAuthInfo("digest", bytes("ann:secret"));
-            Checks.equal(new TreeSet<>(List.of("ip 127.0.0.1", "digest ann")), identities(c), "after");
+            Checks.equal(
+                new TreeSet<>(List.of("ip 127.0.0.1", "digest ann")), identities(c), "after");
         }
     }
 
@@ -443,10 +472,12 @@ public final class ClientSuite {
             c.create("/eph/sub/e1", "", CreateMode.EPHEMERAL);
             c.create("/eph/e2", "", CreateMode.EPHEMERAL);
             other.create("/eph/e3", "", CreateMode.EPHEMERAL);
-            Checks.equal(List.of("/eph/e2", "/eph/sub/e1"), sorted(c.zk.getEphemerals()), "own ephemerals");
+            Checks.equal(
+                List.of("/eph/e2", "/eph/sub/e1"), sorted(c.zk.getEphemerals()), "own ephemerals");
             Checks.equal(List.of("/eph/sub/e1"), c.zk.getEphemerals("/eph/sub"), "below a prefix");
             Checks.equal(4, c.zk.getAllChildrenNumber("/eph"), "all below");
-            Checks.fails(KeeperException.NoNodeException.class, () -> c.zk.getAllChildrenNumber("/eph/none"));
+            Checks.fails(KeeperException.NoNodeException.class,
+                () -> c.zk.getAllChildrenNumber("/eph/none"));
         }
     }
 
@@ -459,13 +490,19 @@ public final class ClientSuite {
             for (int i = 0; i < 200; i++) {
                 String path = "/pipe/n" + i;
                 c.zk.create(path, bytes("0"), Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT,
-                    (AsyncCallback.StringCallback) (rc, p, ctx, name) -> log.add("create " + rc), null);
+                    (AsyncCallback.StringCallback) (rc, p, ctx, name)
+                        -> log.add("create " + rc),
+                    null);
                 c.zk.setData(path, bytes("1"), 0, (rc, p, ctx, stat) -> log.add("set " + rc), null);
-                c.zk.getData(path, false, (rc, p, ctx, data, stat) -> log.add("get " + new String(data, UTF_8)), null);
+                c.zk.getData(path, false,
+                    (rc, p, ctx, data, stat) -> log.add("get " + new String(data, UTF_8)), null);
                 c.zk.delete(path, 5, (rc, p, ctx) -> log.add("delete " + rc), null);
                 c.zk.getChildren("/pipe", false,
-                    (AsyncCallback.ChildrenCallback) (rc, p, ctx, names) -> log.add("children " + names.size()), null);
-                expected.addAll(List.of("create 0", "set 0", "get 1", "delete -103", "children " + (i + 1)));
+                    (AsyncCallback.ChildrenCallback) (rc, p, ctx, names)
+                        -> log.add("children " + names.size()),
+                    null);
+                expected.addAll(
+                    List.of("create 0", "set 0", "get 1", "delete -103", "children " + (i + 1)));
             }
             c.zk.sync("/pipe", (rc, p, ctx) -> end.add(rc), null);
             Checks.equal(0, end.poll(Checks.DEADLINE_MS, TimeUnit.MILLISECONDS), "sync");
@@ -478,14 +515,17 @@ public final class ClientSuite {
             byte[] big = new byte[1_000_000];
             Arrays.fill(big, (byte) 7);
             c.zk.create("/large", big, Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT);
-            Checks.that(Arrays.equals(big, c.zk.getData("/large", false, null)), "a million bytes back");
+            Checks.that(
+                Arrays.equals(big, c.zk.getData("/large", false, null)), "a million bytes back");
             List<Op> ops = new ArrayList<>();
             for (int i = 0; i < 3000; i++) {
-                ops.add(Op.create("/large/child-with-a-longer-name-" + i, null, Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT));
+                ops.add(Op.create("/large/child-with-a-longer-name-" + i, null, Ids.OPEN_ACL_UNSAFE,
+                    CreateMode.PERSISTENT));
             }
             c.zk.multi(ops);
             Checks.equal(3000, c.zk.getChildren("/large", false).size(), "children");
-            Checks.fails(KeeperException.ConnectionLossException.class, () -> c.zk.setData("/large", new byte[1_100_000], -1));
+            Checks.fails(KeeperException.ConnectionLossException.class,
+                () -> c.zk.setData("/large", new byte[1_100_000], -1));
             c.awaitService();
             Checks.equal(0, c.zk.exists("/large", false).getVersion(), "not written");
         }
@@ -496,8 +536,10 @@ public final class ClientSuite {
             root.create("/app");
             root.create("/app/team");
             try (Client c = new Client("/app/team")) {
-                Checks.equal("/a", c.create("/a", "1", CreateMode.PERSISTENT), "path without the prefix");
-                Checks.equal("/s0000000001", c.create("/s", "", CreateMode.EPHEMERAL_SEQUENTIAL), "sequential name");
+                Checks.equal(
+                    "/a", c.create("/a", "1", CreateMode.PERSISTENT), "path without the prefix");
+                Checks.equal("/s0000000001", c.create("/s", "", CreateMode.EPHEMERAL_SEQUENTIAL),
+                    "sequential name");
                 Checks.equal("1", root.get("/app/team/a"), "where it really is");
                 Checks.equal(2, c.zk.getChildren("/", true).size(), "children of the chroot");
                 c.zk.exists("/b", true);
@@ -516,9 +558,12 @@ public final class ClientSuite {
                     Op.create("/m", null, Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT),
                     Op.create("/m/s-", null, Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT_SEQUENTIAL),
                     Op.check("/a", 1)));
-                // Of multi and getEphemerals this client hands on what the server said: the chroot is still on.
-                Checks.equal("/app/team/m/s-0000000000", ((OpResult.CreateResult) done.get(1)).getPath(), "multi result");
-                Checks.equal(List.of("/app/team/s0000000001"), c.zk.getEphemerals("/"), "ephemerals");
+                // Of multi and getEphemerals this client hands on what the server said: the chroot
+                // is still on.
+                Checks.equal("/app/team/m/s-0000000000",
+                    ((OpResult.CreateResult) done.get(1)).getPath(), "multi result");
+                Checks.equal(
+                    List.of("/app/team/s0000000001"), c.zk.getEphemerals("/"), "ephemerals");
                 Checks.equal(6, c.zk.getAllChildrenNumber("/"), "all below the chroot");
                 c.zk.setACL("/m", Ids.READ_ACL_UNSAFE, 0);
                 Checks.fails(KeeperException.NoAuthException.class, () -> c.create("/m/x"));
@@ -543,14 +588,16 @@ public final class ClientSuite {
         try (Client c = new Client()) {
             Stat stat = new Stat();
             c.zk.getConfig(false, stat);
-            Checks.equal(List.of("config", "quota"), sorted(c.zk.getChildren("/zookeeper", false)), "/zookeeper");
+            Checks.equal(List.of("config", "quota"), sorted(c.zk.getChildren("/zookeeper", false)),
+                "/zookeeper");
             Checks.fails(KeeperException.NoAuthException.class,
                 () -> c.zk.setData("/zookeeper/config", bytes("x"), -1));
         }
     }
 
     private static void reconnect() throws Exception {
-        try (Relay relay = new Relay(server); Client c = new Client(relay.address(), SESSION_MS); Client other = new Client()) {
+        try (Relay relay = new Relay(server); Client c = new Client(relay.address(), SESSION_MS);
+             Client other = new Client()) {
             long id = c.zk.getSessionId();
             c.create("/again");
             c.create("/again/e", "", CreateMode.EPHEMERAL);
@@ -570,15 +617,18 @@ public final class ClientSuite {
                 Checks.that(event != null, "missed changes are told, got " + events);
                 events.add(event.getType() + " " + event.getPath());
             }
-            Checks.equal(List.of("NodeChildrenChanged /again", "NodeCreated /again/new", "NodeDataChanged /again"),
+            Checks.equal(List.of("NodeChildrenChanged /again", "NodeCreated /again/new",
+                             "NodeDataChanged /again"),
                 sorted(events), "missed changes");
-            Checks.equal(id, other.zk.exists("/again/e", false).getEphemeralOwner(), "the ephemeral is still there");
+            Checks.equal(id, other.zk.exists("/again/e", false).getEphemeralOwner(),
+                "the ephemeral is still there");
         }
     }
 
     /** So many watches that the client splits them over several setWatches2 requests. */
     private static void reconnectManyWatches() throws Exception {
-        try (Relay relay = new Relay(server); Client c = new Client(relay.address(), SESSION_MS); Client other = new Client()) {
+        try (Relay relay = new Relay(server); Client c = new Client(relay.address(), SESSION_MS);
+             Client other = new Client()) {
             c.create("/many");
             int count = 1500;
             String longName = "x".repeat(100);
@@ -603,7 +653,8 @@ public final class ClientSuite {
         first.create("/moves", "", CreateMode.EPHEMERAL);
         long id = first.zk.getSessionId();
         List<KeeperState> states = Collections.synchronizedList(new ArrayList<>());
-        ZooKeeper second = new ZooKeeper(server, SESSION_MS, e -> states.add(e.getState()), id, first.zk.getSessionPasswd());
+        ZooKeeper second = new ZooKeeper(
+            server, SESSION_MS, e -> states.add(e.getState()), id, first.zk.getSessionPasswd());
         Checks.await("resumed", () -> states.contains(KeeperState.SyncConnected));
         Checks.equal(id, second.getSessionId(), "session id");
         Checks.equal(id, second.exists("/moves", false).getEphemeralOwner(), "owner");
@@ -617,10 +668,12 @@ public final class ClientSuite {
     private static void wrongPassword() throws Exception {
         try (Client c = new Client()) {
             List<KeeperState> states = Collections.synchronizedList(new ArrayList<>());
-            ZooKeeper thief = new ZooKeeper(server, SESSION_MS, e -> states.add(e.getState()), c.zk.getSessionId(), new byte[16]);
+            ZooKeeper thief = new ZooKeeper(server, SESSION_MS,
+                e -> states.add(e.getState()), c.zk.getSessionId(), new byte[16]);
             Checks.await("refused", () -> states.contains(KeeperState.Expired));
             thief.close();
-            // Any claim to a session closes the connection that held it; with its password the owner gets it back.
+            // Any claim to a session closes the connection that held it; with its password the
+            // owner gets it back.
             long id = c.zk.getSessionId();
             c.awaitService();
             Checks.equal(id, c.zk.getSessionId(), "session id");
@@ -640,9 +693,13 @@ public final class ClientSuite {
         }
     }
 
-    /** Pings alone keep a session for several of its timeouts; the clock here is another session's own expiry. */
+    /**
+     * Pings alone keep a session for several of its timeouts; the clock here is another session's
+     * own expiry.
+     */
     private static void idleSessionStays() throws Exception {
-        try (Relay relay = new Relay(server); Client idle = new Client(server, 1_000); Client watcher = new Client()) {
+        try (Relay relay = new Relay(server); Client idle = new Client(server, 1_000);
+             Client watcher = new Client()) {
             idle.create("/idle", "", CreateMode.EPHEMERAL);
             for (int round = 0; round < 2; round++) {
                 relay.open();

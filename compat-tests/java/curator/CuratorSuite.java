@@ -50,7 +50,10 @@ import org.apache.curator.x.discovery.ServiceDiscoveryBuilder;
 import org.apache.curator.x.discovery.ServiceInstance;
 import org.apache.zookeeper.CreateMode;
 
-/** Curator's recipes and service discovery; the third argument of each client is its namespace or chroot. */
+/**
+ * Curator's recipes and service discovery; the third argument of each client is its namespace or
+ * chroot.
+ */
 public final class CuratorSuite {
     private static final int SESSION_MS = 10_000;
     private static final int SHORT_SESSION_MS = 1_500;
@@ -81,17 +84,20 @@ public final class CuratorSuite {
         checks.run("distributed_queue", CuratorSuite::distributedQueue);
         checks.run("simple_distributed_queue", CuratorSuite::simpleQueue);
         checks.run("curator_cache", () -> curatorCache("", null));
-        checks.run("curator_cache_in_chroot_and_namespace", () -> curatorCache("/chroot", "spaced"));
+        checks.run(
+            "curator_cache_in_chroot_and_namespace", () -> curatorCache("/chroot", "spaced"));
         checks.run("persistent_watcher_over_a_cut", CuratorSuite::persistentWatcher);
         checks.run("persistent_node", CuratorSuite::persistentNode);
         checks.run("persistent_ttl_node", CuratorSuite::persistentTtlNode);
         checks.run("group_member", CuratorSuite::groupMember);
         checks.run("service_discovery", () -> serviceDiscovery("", null));
-        checks.run("service_discovery_in_chroot_and_namespace", () -> serviceDiscovery("/chroot", "spaced"));
+        checks.run("service_discovery_in_chroot_and_namespace",
+            () -> serviceDiscovery("/chroot", "spaced"));
         checks.finish();
     }
 
-    private static CuratorFramework client(String address, String namespace, int sessionMs) throws Exception {
+    private static CuratorFramework client(String address, String namespace, int sessionMs)
+        throws Exception {
         CuratorFramework client = CuratorFrameworkFactory.builder()
             .connectString(address)
             .namespace(namespace)
@@ -118,11 +124,18 @@ public final class CuratorSuite {
             c.create().creatingParentContainersIfNeeded().forPath("/calls/containers/b");
             c.create().orSetData().forPath("/calls/a/b", "y".getBytes(UTF_8));
             Checks.equal("y", data(c, "/calls/a/b"), "create or set");
-            Checks.equal(2, c.setData().withVersion(1).forPath("/calls/a/b", new byte[0]).getVersion(), "version");
+            Checks.equal(2,
+                c.setData().withVersion(1).forPath("/calls/a/b", new byte[0]).getVersion(),
+                "version");
             c.setData().compressed().forPath("/calls/a/b", "zipped".getBytes(UTF_8));
-            Checks.equal("zipped", new String(c.getData().decompressed().forPath("/calls/a/b"), UTF_8), "compressed");
-            String guid = c.create().withProtection().withMode(CreateMode.EPHEMERAL_SEQUENTIAL).forPath("/calls/p-");
-            Checks.that(guid.matches("/calls/_c_[0-9a-f-]{36}-p-0000000002"), "protected name " + guid);
+            Checks.equal("zipped",
+                new String(c.getData().decompressed().forPath("/calls/a/b"), UTF_8), "compressed");
+            String guid = c.create()
+                              .withProtection()
+                              .withMode(CreateMode.EPHEMERAL_SEQUENTIAL)
+                              .forPath("/calls/p-");
+            Checks.that(
+                guid.matches("/calls/_c_[0-9a-f-]{36}-p-0000000002"), "protected name " + guid);
             CountDownLatch background = new CountDownLatch(1);
             c.getChildren().inBackground((client, event) -> {
                 if (event.getResultCode() == 0 && event.getChildren().contains("a")) {
@@ -133,7 +146,8 @@ public final class CuratorSuite {
             c.sync().forPath("/calls");
             c.delete().guaranteed().deletingChildrenIfNeeded().forPath("/calls");
             Checks.that(c.checkExists().forPath("/calls") == null, "deleted");
-            Checks.that(c.checkExists().creatingParentsIfNeeded().forPath("/calls/new/x") == null, "only parents");
+            Checks.that(c.checkExists().creatingParentsIfNeeded().forPath("/calls/new/x") == null,
+                "only parents");
             Checks.that(c.checkExists().forPath("/calls/new") != null, "parents made");
         }
     }
@@ -156,7 +170,10 @@ public final class CuratorSuite {
         }
     }
 
-    /** Cut after cut while ephemeral sequential znodes are made: each create ends as exactly one znode. */
+    /**
+     * Cut after cut while ephemeral sequential znodes are made: each create ends as exactly one
+     * znode.
+     */
     private static void protectedCreate() throws Exception {
         try (Relay relay = new Relay(server);
                 CuratorFramework c = client(relay.address(), null, SESSION_MS);
@@ -167,14 +184,18 @@ public final class CuratorSuite {
                 if (i > 0) {
                     relay.cut();
                 }
-                c.create().withProtection().withMode(CreateMode.EPHEMERAL_SEQUENTIAL).forPath("/protected/n-");
+                c.create()
+                    .withProtection()
+                    .withMode(CreateMode.EPHEMERAL_SEQUENTIAL)
+                    .forPath("/protected/n-");
             }
             Checks.equal(count, other.getChildren().forPath("/protected").size(), "znodes");
         }
     }
 
     private static void leaderLatch(String chroot, String namespace) throws Exception {
-        try (CuratorFramework a = client(chroot, namespace); CuratorFramework b = client(chroot, namespace)) {
+        try (CuratorFramework a = client(chroot, namespace);
+             CuratorFramework b = client(chroot, namespace)) {
             LeaderLatch first = new LeaderLatch(a, "/latch", "first");
             LeaderLatch second = new LeaderLatch(b, "/latch", "second");
             first.start();
@@ -200,10 +221,12 @@ public final class CuratorSuite {
             second.start();
             Checks.await("second waits", () -> second.getParticipants().size() == 2);
             relay.shut();
-            Checks.that(second.await(WAIT, TimeUnit.MILLISECONDS), "second leads once first expired");
+            Checks.that(
+                second.await(WAIT, TimeUnit.MILLISECONDS), "second leads once first expired");
             Checks.await("first knows", () -> !first.hasLeadership());
             relay.open();
-            Checks.await("first is back in line", () -> second.getParticipants().size() == 2 && second.hasLeadership());
+            Checks.await("first is back in line",
+                () -> second.getParticipants().size() == 2 && second.hasLeadership());
             second.close();
             Checks.that(first.await(WAIT, TimeUnit.MILLISECONDS), "first leads again");
             first.close();
@@ -219,15 +242,16 @@ public final class CuratorSuite {
             Set<String> leaders = Collections.synchronizedSet(new HashSet<>());
             for (CuratorFramework c : List.of(a, b)) {
                 String id = "selector" + selectors.size();
-                LeaderSelector selector = new LeaderSelector(c, "/selector", new LeaderSelectorListenerAdapter() {
-                    @Override
-                    public void takeLeadership(CuratorFramework client) {
-                        most.accumulateAndGet(leading.incrementAndGet(), Math::max);
-                        leaders.add(id);
-                        leading.decrementAndGet();
-                        turns.countDown();
-                    }
-                });
+                LeaderSelector selector =
+                    new LeaderSelector(c, "/selector", new LeaderSelectorListenerAdapter() {
+                        @Override
+                        public void takeLeadership(CuratorFramework client) {
+                            most.accumulateAndGet(leading.incrementAndGet(), Math::max);
+                            leaders.add(id);
+                            leading.decrementAndGet();
+                            turns.countDown();
+                        }
+                    });
                 selector.setId(id);
                 selector.autoRequeue();
                 selectors.add(selector);
@@ -245,7 +269,8 @@ public final class CuratorSuite {
         int rounds = 5;
         AtomicInteger inside = new AtomicInteger();
         AtomicInteger most = new AtomicInteger();
-        try (CuratorFramework a = client(chroot, namespace); CuratorFramework b = client(chroot, namespace)) {
+        try (CuratorFramework a = client(chroot, namespace);
+             CuratorFramework b = client(chroot, namespace)) {
             List<Callable<Void>> work = new ArrayList<>();
             for (int i = 0; i < threads; i++) {
                 InterProcessMutex mutex = new InterProcessMutex(i % 2 == 0 ? a : b, "/mutex");
@@ -265,7 +290,8 @@ public final class CuratorSuite {
             InterProcessMutex held = new InterProcessMutex(a, "/mutex");
             held.acquire();
             held.acquire();
-            Checks.that(!new InterProcessMutex(b, "/mutex").acquire(100, TimeUnit.MILLISECONDS), "taken");
+            Checks.that(
+                !new InterProcessMutex(b, "/mutex").acquire(100, TimeUnit.MILLISECONDS), "taken");
             held.release();
             Checks.equal(1, held.getParticipantNodes().size(), "still held once");
             held.release();
@@ -290,10 +316,12 @@ public final class CuratorSuite {
             one.readLock().acquire();
             Checks.that(two.readLock().acquire(WAIT, TimeUnit.MILLISECONDS), "readers share");
             two.readLock().release();
-            Checks.that(!two.writeLock().acquire(100, TimeUnit.MILLISECONDS), "writer waits for readers");
+            Checks.that(
+                !two.writeLock().acquire(100, TimeUnit.MILLISECONDS), "writer waits for readers");
             one.readLock().release();
             Checks.that(two.writeLock().acquire(WAIT, TimeUnit.MILLISECONDS), "writer");
-            Checks.that(!one.readLock().acquire(100, TimeUnit.MILLISECONDS), "reader waits for writer");
+            Checks.that(
+                !one.readLock().acquire(100, TimeUnit.MILLISECONDS), "reader waits for writer");
             Checks.that(two.readLock().acquire(WAIT, TimeUnit.MILLISECONDS), "writer may read");
             two.writeLock().release();
             Checks.that(one.readLock().acquire(WAIT, TimeUnit.MILLISECONDS), "downgraded");
@@ -323,10 +351,14 @@ public final class CuratorSuite {
         try (CuratorFramework a = client("", null); CuratorFramework b = client("", null)) {
             DistributedBarrier setter = new DistributedBarrier(a, "/barrier");
             setter.setBarrier();
-            Checks.that(!new DistributedBarrier(b, "/barrier").waitOnBarrier(100, TimeUnit.MILLISECONDS), "shut");
+            Checks.that(
+                !new DistributedBarrier(b, "/barrier").waitOnBarrier(100, TimeUnit.MILLISECONDS),
+                "shut");
             all(List.of(
                 () -> {
-                    Checks.that(new DistributedBarrier(b, "/barrier").waitOnBarrier(WAIT, TimeUnit.MILLISECONDS), "opened");
+                    Checks.that(new DistributedBarrier(b, "/barrier")
+                                    .waitOnBarrier(WAIT, TimeUnit.MILLISECONDS),
+                        "opened");
                     return null;
                 },
                 () -> {
@@ -342,7 +374,8 @@ public final class CuratorSuite {
         try (CuratorFramework a = client("", null); CuratorFramework b = client("", null)) {
             List<Callable<Void>> work = new ArrayList<>();
             for (int i = 0; i < members; i++) {
-                DistributedDoubleBarrier barrier = new DistributedDoubleBarrier(i == 0 ? a : b, "/double", members);
+                DistributedDoubleBarrier barrier =
+                    new DistributedDoubleBarrier(i == 0 ? a : b, "/double", members);
                 work.add(() -> {
                     inside.incrementAndGet();
                     Checks.that(barrier.enter(WAIT, TimeUnit.MILLISECONDS), "entered");
@@ -357,13 +390,15 @@ public final class CuratorSuite {
 
     private static void sharedCount() throws Exception {
         try (CuratorFramework a = client("", null); CuratorFramework b = client("", null);
-                SharedCount one = new SharedCount(a, "/count", 3); SharedCount two = new SharedCount(b, "/count", 3)) {
+             SharedCount one = new SharedCount(a, "/count", 3);
+             SharedCount two = new SharedCount(b, "/count", 3)) {
             one.start();
             two.start();
             Checks.equal(3, two.getCount(), "seed");
             one.setCount(10);
             Checks.await("seen by the other", () -> two.getCount() == 10);
-            Checks.that(two.trySetCount(two.getVersionedValue(), 11), "set from the newest version");
+            Checks.that(
+                two.trySetCount(two.getVersionedValue(), 11), "set from the newest version");
             Checks.await("seen by the first", () -> one.getCount() == 11);
             VersionedValue<Integer> before = one.getVersionedValue();
             two.setCount(12);
@@ -376,7 +411,8 @@ public final class CuratorSuite {
         try (CuratorFramework a = client("", null); CuratorFramework b = client("", null)) {
             List<Callable<Void>> work = new ArrayList<>();
             for (CuratorFramework c : List.of(a, b)) {
-                DistributedAtomicLong value = new DistributedAtomicLong(c, "/long", new RetryNTimes(1000, 1));
+                DistributedAtomicLong value =
+                    new DistributedAtomicLong(c, "/long", new RetryNTimes(1000, 1));
                 work.add(() -> {
                     for (int i = 0; i < rounds; i++) {
                         AtomicValue<Long> added = value.increment();
@@ -386,9 +422,11 @@ public final class CuratorSuite {
                 });
             }
             all(work);
-            DistributedAtomicLong value = new DistributedAtomicLong(a, "/long", new RetryNTimes(10, 1));
+            DistributedAtomicLong value =
+                new DistributedAtomicLong(a, "/long", new RetryNTimes(10, 1));
             Checks.equal(2L * rounds, value.get().postValue(), "nothing lost");
-            Checks.that(!value.compareAndSet(1L, 2L).succeeded(), "compare and set of an old value");
+            Checks.that(
+                !value.compareAndSet(1L, 2L).succeeded(), "compare and set of an old value");
         }
     }
 
@@ -416,9 +454,11 @@ public final class CuratorSuite {
             }
         };
         try (CuratorFramework a = client("", null); CuratorFramework b = client("", null);
-                DistributedQueue<String> in = QueueBuilder.builder(a, null, text, "/queue").buildQueue();
-                DistributedQueue<String> out =
-                    QueueBuilder.builder(b, consumer, text, "/queue").lockPath("/queue-locks").buildQueue()) {
+             DistributedQueue<String> in =
+                 QueueBuilder.builder(a, null, text, "/queue").buildQueue();
+             DistributedQueue<String> out = QueueBuilder.builder(b, consumer, text, "/queue")
+                                                .lockPath("/queue-locks")
+                                                .buildQueue()) {
             in.start();
             List<String> expected = new ArrayList<>();
             for (int i = 0; i < 20; i++) {
@@ -457,20 +497,25 @@ public final class CuratorSuite {
     }
 
     private static void curatorCache(String chroot, String namespace) throws Exception {
-        try (CuratorFramework a = client(chroot, namespace); CuratorFramework b = client(chroot, namespace)) {
+        try (CuratorFramework a = client(chroot, namespace);
+             CuratorFramework b = client(chroot, namespace)) {
             a.create().creatingParentsIfNeeded().forPath("/cache/old", "0".getBytes(UTF_8));
             CountDownLatch ready = new CountDownLatch(1);
             List<String> seen = Collections.synchronizedList(new ArrayList<>());
             CuratorCache cache = CuratorCache.build(b, "/cache");
-            cache.listenable().addListener(CuratorCacheListener.builder()
-                .forCreates(node -> seen.add("created " + node.getPath()))
-                .forChanges((before, node) -> seen.add("changed " + node.getPath() + " " + new String(node.getData(), UTF_8)))
-                .forDeletes(node -> seen.add("deleted " + node.getPath()))
-                .forInitialized(ready::countDown)
-                .build());
+            cache.listenable().addListener(
+                CuratorCacheListener.builder()
+                    .forCreates(node -> seen.add("created " + node.getPath()))
+                    .forChanges((before, node)
+                                    -> seen.add("changed " + node.getPath() + " "
+                                        + new String(node.getData(), UTF_8)))
+                    .forDeletes(node -> seen.add("deleted " + node.getPath()))
+                    .forInitialized(ready::countDown)
+                    .build());
             cache.start();
             Checks.that(ready.await(WAIT, TimeUnit.MILLISECONDS), "initialised");
-            Checks.equal(Set.of("created /cache", "created /cache/old"), new HashSet<>(seen), "first contents");
+            Checks.equal(Set.of("created /cache", "created /cache/old"), new HashSet<>(seen),
+                "first contents");
             seen.clear();
             a.create().forPath("/cache/new", "1".getBytes(UTF_8));
             Checks.await("create seen", () -> seen.contains("created /cache/new"));
@@ -493,13 +538,15 @@ public final class CuratorSuite {
             List<String> seen = Collections.synchronizedList(new ArrayList<>());
             CountDownLatch set = new CountDownLatch(1);
             CountDownLatch back = new CountDownLatch(1);
-            watcher.getListenable().addListener(event -> seen.add(event.getType() + " " + event.getPath()));
+            watcher.getListenable().addListener(
+                event -> seen.add(event.getType() + " " + event.getPath()));
             watcher.getResetListenable().addListener(set::countDown);
-            a.getConnectionStateListenable().addListener((ConnectionStateListener) (client, state) -> {
-                if (state == ConnectionState.RECONNECTED) {
-                    back.countDown();
-                }
-            });
+            a.getConnectionStateListenable().addListener(
+                (ConnectionStateListener) (client, state) -> {
+                    if (state == ConnectionState.RECONNECTED) {
+                        back.countDown();
+                    }
+                });
             watcher.start();
             Checks.that(set.await(WAIT, TimeUnit.MILLISECONDS), "watch set");
             b.create().forPath("/w");
@@ -513,9 +560,10 @@ public final class CuratorSuite {
 
     private static void persistentNode() throws Exception {
         try (Relay relay = new Relay(server);
-                CuratorFramework a = client(relay.address(), null, SHORT_SESSION_MS);
-                CuratorFramework b = client("", null);
-                PersistentNode node = new PersistentNode(a, CreateMode.EPHEMERAL, false, "/node", "x".getBytes(UTF_8))) {
+             CuratorFramework a = client(relay.address(), null, SHORT_SESSION_MS);
+             CuratorFramework b = client("", null);
+             PersistentNode node =
+                 new PersistentNode(a, CreateMode.EPHEMERAL, false, "/node", "x".getBytes(UTF_8))) {
             node.start();
             Checks.that(node.waitForInitialCreate(WAIT, TimeUnit.MILLISECONDS), "made");
             long owner = b.checkExists().forPath("/node").getEphemeralOwner();
@@ -524,8 +572,10 @@ public final class CuratorSuite {
             relay.shut();
             Checks.await("gone with its session", () -> b.checkExists().forPath("/node") == null);
             relay.open();
-            Checks.await("made by the next session", () -> b.checkExists().forPath("/node") != null);
-            Checks.that(owner != b.checkExists().forPath("/node").getEphemeralOwner(), "another owner");
+            Checks.await(
+                "made by the next session", () -> b.checkExists().forPath("/node") != null);
+            Checks.that(
+                owner != b.checkExists().forPath("/node").getEphemeralOwner(), "another owner");
         }
     }
 
@@ -548,12 +598,15 @@ public final class CuratorSuite {
             GroupMember second = new GroupMember(b, "/group", "second");
             first.start();
             second.start();
-            Checks.await("both", () -> second.getCurrentMembers().keySet().equals(Set.of("first", "second")));
+            Checks.await("both",
+                () -> second.getCurrentMembers().keySet().equals(Set.of("first", "second")));
             byte[] data = "2".getBytes(UTF_8);
             second.setThisData(data);
-            Checks.await("data", () -> Arrays.equals(data, first.getCurrentMembers().get("second")));
+            Checks.await(
+                "data", () -> Arrays.equals(data, first.getCurrentMembers().get("second")));
             relay.shut();
-            Checks.await("one expired", () -> second.getCurrentMembers().keySet().equals(Set.of("second")));
+            Checks.await(
+                "one expired", () -> second.getCurrentMembers().keySet().equals(Set.of("second")));
             relay.open();
             Checks.await("and came back", () -> second.getCurrentMembers().size() == 2);
             first.close();
@@ -562,13 +615,21 @@ public final class CuratorSuite {
     }
 
     private static void serviceDiscovery(String chroot, String namespace) throws Exception {
-        try (CuratorFramework a = client(chroot, namespace); CuratorFramework b = client(chroot, namespace)) {
-            ServiceInstance<Void> one = ServiceInstance.<Void>builder().name("svc").id("one").port(1001).build();
-            ServiceInstance<Void> two = ServiceInstance.<Void>builder().name("svc").id("two").port(1002).build();
-            ServiceDiscovery<Void> provider =
-                ServiceDiscoveryBuilder.builder(Void.class).client(a).basePath("/discovery").thisInstance(one).build();
-            ServiceDiscovery<Void> consumer =
-                ServiceDiscoveryBuilder.builder(Void.class).client(b).basePath("/discovery").build();
+        try (CuratorFramework a = client(chroot, namespace);
+             CuratorFramework b = client(chroot, namespace)) {
+            ServiceInstance<Void> one =
+                ServiceInstance.<Void>builder().name("svc").id("one").port(1001).build();
+            ServiceInstance<Void> two =
+                ServiceInstance.<Void>builder().name("svc").id("two").port(1002).build();
+            ServiceDiscovery<Void> provider = ServiceDiscoveryBuilder.builder(Void.class)
+                                                  .client(a)
+                                                  .basePath("/discovery")
+                                                  .thisInstance(one)
+                                                  .build();
+            ServiceDiscovery<Void> consumer = ServiceDiscoveryBuilder.builder(Void.class)
+                                                  .client(b)
+                                                  .basePath("/discovery")
+                                                  .build();
             provider.start();
             consumer.start();
             ServiceCache<Void> cache = consumer.serviceCacheBuilder().name("svc").build();

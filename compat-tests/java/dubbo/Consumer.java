@@ -9,8 +9,9 @@ import org.apache.dubbo.rpc.Invoker;
 import org.apache.dubbo.rpc.cluster.ClusterInvoker;
 
 /**
- * Argument: server. Knows the Greeter twice, found by interface and by application, and prints each list of provider
- * ports whenever it changes, as "interface [1, 2]". The line "call" on its input asks both and prints their answers.
+ * Argument: server. Knows the Greeter twice, found by interface and by application, and prints each
+ * list of provider ports whenever it changes, as "interface [1, 2]". The line "call" on its input
+ * asks both and prints their answers.
  */
 public final class Consumer {
     private enum Discovery {
@@ -21,7 +22,8 @@ public final class Consumer {
         }
     }
 
-    private static final Map<Discovery, ReferenceConfig<Greeter>> REFERENCES = new EnumMap<>(Discovery.class);
+    private static final Map<Discovery, ReferenceConfig<Greeter>> REFERENCES =
+        new EnumMap<>(Discovery.class);
 
     public static void main(String[] args) throws Exception {
         DubboBootstrap bootstrap = Settings.bootstrap("greeter-consumer", args[0]);
@@ -45,7 +47,8 @@ public final class Consumer {
         for (String line = in.readLine(); line != null; line = in.readLine()) {
             REFERENCES.forEach((discovery, reference) -> {
                 try {
-                    System.out.println(discovery.word() + " answer " + reference.get().greet("you"));
+                    System.out.println(
+                        discovery.word() + " answer " + reference.get().greet("you"));
                 } catch (RuntimeException e) {
                     System.out.println(discovery.word() + " error " + e.getMessage());
                 }

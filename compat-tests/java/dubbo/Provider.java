@@ -1,7 +1,10 @@
 import org.apache.dubbo.config.ProtocolConfig;
 import org.apache.dubbo.config.ServiceConfig;
 
-/** Arguments: server port. Offers the Greeter until it is killed; prints "registered" once it can be found. */
+/**
+ * Arguments: server port. Offers the Greeter until it is killed; prints "registered" once it can
+ * be found.
+ */
 public final class Provider {
     public static void main(String[] args) {
         int port = Integer.parseInt(args[1]);

@@ -3,7 +3,9 @@ import org.apache.dubbo.config.MetadataReportConfig;
 import org.apache.dubbo.config.RegistryConfig;
 import org.apache.dubbo.config.bootstrap.DubboBootstrap;
 
-/** What provider and consumer have in common: everything Dubbo can keep in ZooKeeper is kept there. */
+/**
+ * What provider and consumer have in common: everything Dubbo can keep in ZooKeeper is kept there.
+ */
 final class Settings {
     /** Of the registry's connection; a killed provider is gone after about this long. */
     private static final int SESSION_MS = 2_000;

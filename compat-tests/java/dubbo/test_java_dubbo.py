@@ -1,4 +1,4 @@
-"""Dubbo: providers and a consumer, each in a JVM of its own, that find each other through the server."""
+"""Dubbo: providers and a consumer, each a JVM of its own, find each other through the server."""
 
 import queue
 import subprocess
@@ -22,8 +22,14 @@ class Program:
     """A JVM whose printed lines can be waited for."""
 
     def __init__(self, command):
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, text=True, bufsize=1)
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            bufsize=1,
+        )
         self.lines = []
         self._fresh = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
@@ -36,7 +42,7 @@ class Program:
         self.process.stdin.write(line + "\n")
 
     def await_lines(self, *wanted):
-        """Until each of these was the last line of its kind (its first word) or was printed anew."""
+        """Until each of these has been printed since the last call."""
         missing = set(wanted)
         deadline = time.monotonic() + SECONDS
         while missing:

@@ -7,12 +7,17 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicReference;
 
 /**
- * Runs the named checks of one suite: prints "ok NAME" or "FAIL NAME reason", and ends the JVM with 1 if any failed.
+ * Runs the named checks of one suite: prints "ok NAME" or "FAIL NAME reason", and ends the JVM with
+ * 1 if any failed.
  *
- * The first argument of a suite is the server as host:port; any others are the names of the only checks to run.
+ * The first argument of a suite is the server as host:port; any others are the names of the only
+ * checks to run.
  */
 final class Checks {
-    /** How long anything that a server should cause may take: far beyond need, so that only a fault reaches it. */
+    /**
+     * How long anything that a server should cause may take: far beyond need, so that only a fault
+     * reaches it.
+     */
     static final long DEADLINE_MS = 20_000;
     private static final long CHECK_MS = 60_000;
 

@@ -7,7 +7,10 @@ import java.net.Socket;
 import java.util.ArrayList;
 import java.util.List;
 
-/** A relay in front of the server whose connections a check can cut, and which can turn away new ones. */
+/**
+ * A relay in front of the server whose connections a check can cut, and which can turn away new
+ * ones.
+ */
 final class Relay implements AutoCloseable {
     private final ServerSocket listener;
     private final String host;

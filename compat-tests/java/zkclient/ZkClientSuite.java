@@ -30,7 +30,8 @@ public final class ZkClientSuite {
         checks.run("versions", ZkClientSuite::versions);
         checks.run("multi", ZkClientSuite::multi);
         checks.run("auth", ZkClientSuite::auth);
-        checks.run("listeners", () -> listeners(client(server, SESSION_MS), client(server, SESSION_MS)));
+        checks.run(
+            "listeners", () -> listeners(client(server, SESSION_MS), client(server, SESSION_MS)));
         checks.run("listeners_in_chroot", ZkClientSuite::listenersInChroot);
         checks.run("reconnect", ZkClientSuite::reconnect);
         checks.run("expiry_starts_a_new_session", ZkClientSuite::expiry);
@@ -62,11 +63,14 @@ public final class ZkClientSuite {
         ZkClient other = client(server, SESSION_MS);
         c.createPersistent("/kinds");
         c.createEphemeral("/kinds/e", "x");
-        Checks.equal("/kinds/s0000000001", c.createPersistentSequential("/kinds/s", "1"), "sequential");
-        Checks.equal("/kinds/s0000000002", c.createEphemeralSequential("/kinds/s", "2"), "ephemeral sequential");
+        Checks.equal(
+            "/kinds/s0000000001", c.createPersistentSequential("/kinds/s", "1"), "sequential");
+        Checks.equal("/kinds/s0000000002", c.createEphemeralSequential("/kinds/s", "2"),
+            "ephemeral sequential");
         Checks.equal(3, other.countChildren("/kinds"), "children");
         c.close();
-        Checks.equal(List.of("s0000000001"), other.getChildren("/kinds"), "ephemerals went with the session");
+        Checks.equal(List.of("s0000000001"), other.getChildren("/kinds"),
+            "ephemerals went with the session");
         other.close();
     }
 
@@ -80,15 +84,17 @@ public final class ZkClientSuite {
         Checks.fails(ZkBadVersionException.class, () -> c.writeData("/version", "2", 0));
         c.updateDataSerialized("/version", old -> old + "+");
         Checks.equal("1+", c.readData("/version"), "updated");
-        Checks.that(Math.abs(c.getCreationTime("/version") - System.currentTimeMillis()) < 60_000, "creation time");
+        Checks.that(Math.abs(c.getCreationTime("/version") - System.currentTimeMillis()) < 60_000,
+            "creation time");
         c.close();
     }
 
     private static void multi() throws Exception {
         ZkClient c = client(server, SESSION_MS);
-        c.multi(List.of(
-            Op.create("/multi", new byte[0], Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT),
-            Op.create("/multi/s", new byte[0], Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT_SEQUENTIAL)));
+        c.multi(
+            List.of(Op.create("/multi", new byte[0], Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT),
+                Op.create("/multi/s", new byte[0], Ids.OPEN_ACL_UNSAFE,
+                    CreateMode.PERSISTENT_SEQUENTIAL)));
         Checks.equal(List.of("s0000000000"), c.getChildren("/multi"), "made");
         c.close();
     }
@@ -108,7 +114,8 @@ public final class ZkClientSuite {
     private static void listenersInChroot() throws Exception {
         ZkClient root = client(server, SESSION_MS);
         root.createPersistent("/chroot/app", true);
-        listeners(client(server + "/chroot/app", SESSION_MS), client(server + "/chroot/app", SESSION_MS));
+        listeners(
+            client(server + "/chroot/app", SESSION_MS), client(server + "/chroot/app", SESSION_MS));
         Checks.that(root.exists("/chroot/app/listen"), "where it really is");
         root.close();
     }
@@ -205,7 +212,8 @@ public final class ZkClientSuite {
             relay.shut();
             Checks.await("gone", () -> !other.exists("/expiry"));
             relay.open();
-            Checks.that(seen.newSession.await(Checks.DEADLINE_MS, TimeUnit.MILLISECONDS), "new session");
+            Checks.that(
+                seen.newSession.await(Checks.DEADLINE_MS, TimeUnit.MILLISECONDS), "new session");
             c.createEphemeral("/expiry");
             Checks.that(other.exists("/expiry"), "made by the new session");
             c.close();
