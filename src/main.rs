@@ -1,2 +1,5 @@
 //! The `oxkeeper` program.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    oxkeeper::cli::main()
+}

@@ -66,7 +66,11 @@ pub fn answer(admin: &Admin, word: [u8; 4], conn: &Conn) -> String {
 
 /// Version line, as clients and tools parse it: up to the first comma, `x.y.z-` and a text.
 pub fn version() -> String {
-    format!("3.9.5-oxkeeper-{}, built on {}", env!("CARGO_PKG_VERSION"), env!("BUILD_DATE"))
+    format!(
+        "3.9.5-oxkeeper-{}, built on {}",
+        env!("CARGO_PKG_VERSION"),
+        env!("BUILD_DATE")
+    )
 }
 
 impl Admin {
@@ -81,7 +85,9 @@ impl Admin {
         }
         let latency = self.counters.latency();
         let (received, sent) = self.counters.packets();
-        let (zxid, znodes) = self.gate.read(|tree| (tree.last_zxid(), tree.znode_count()));
+        let (zxid, znodes) = self
+            .gate
+            .read(|tree| (tree.last_zxid(), tree.znode_count()));
         let avg = rounded(latency.avg);
         line(
             &mut out,
@@ -89,8 +95,14 @@ impl Admin {
         );
         line(&mut out, format_args!("Received: {received}"));
         line(&mut out, format_args!("Sent: {sent}"));
-        line(&mut out, format_args!("Connections: {}", self.gate.conn_count()));
-        line(&mut out, format_args!("Outstanding: {}", self.counters.outstanding()));
+        line(
+            &mut out,
+            format_args!("Connections: {}", self.gate.conn_count()),
+        );
+        line(
+            &mut out,
+            format_args!("Outstanding: {}", self.counters.outstanding()),
+        );
         line(&mut out, format_args!("Zxid: {zxid}"));
         line(&mut out, format_args!("Mode: standalone"));
         line(&mut out, format_args!("Node count: {znodes}"));
@@ -134,7 +146,10 @@ impl Admin {
 
     fn conf(&self) -> String {
         let config = &self.config;
-        let port = config.client_addr.as_ref().map_or(-1, |HostPort { port, .. }| i32::from(*port));
+        let port = config
+            .client_addr
+            .as_ref()
+            .map_or(-1, |HostPort { port, .. }| i32::from(*port));
         let mut out = String::new();
         let (data, log) = &self.dirs;
         line(&mut out, format_args!("clientPort={port}"));
@@ -143,11 +158,23 @@ impl Admin {
         line(&mut out, format_args!("dataDirSize={}", folder_bytes(data)));
         line(&mut out, format_args!("dataLogDir={}", log.display()));
         line(&mut out, format_args!("dataLogSize={}", folder_bytes(log)));
-        line(&mut out, format_args!("tickTime={}", config.tick_time.as_millis()));
-        line(&mut out, format_args!("maxClientCnxns={}", config.max_client_cnxns));
+        line(
+            &mut out,
+            format_args!("tickTime={}", config.tick_time.as_millis()),
+        );
+        line(
+            &mut out,
+            format_args!("maxClientCnxns={}", config.max_client_cnxns),
+        );
         let (min, max) = (config.min_session_timeout, config.max_session_timeout);
-        line(&mut out, format_args!("minSessionTimeout={}", min.as_millis()));
-        line(&mut out, format_args!("maxSessionTimeout={}", max.as_millis()));
+        line(
+            &mut out,
+            format_args!("minSessionTimeout={}", min.as_millis()),
+        );
+        line(
+            &mut out,
+            format_args!("maxSessionTimeout={}", max.as_millis()),
+        );
         let backlog = config.client_port_listen_backlog;
         line(&mut out, format_args!("clientPortListenBacklog={backlog}"));
         line(&mut out, format_args!("serverId={}", config.server_id));
@@ -161,7 +188,12 @@ impl Admin {
         let watches = self.gate.with_watches(crate::watch::Table::watch_count);
         let (znodes, bytes, ephemerals, sessions) = self.gate.read(|tree| {
             let sessions = tree.sessions().count();
-            (tree.znode_count(), tree.data_size(), tree.ephemeral_count(), sessions)
+            (
+                tree.znode_count(),
+                tree.data_size(),
+                tree.ephemeral_count(),
+                sessions,
+            )
         });
         let mut out = String::new();
         let mut put = |key: &str, value: &dyn std::fmt::Display| {
@@ -213,9 +245,16 @@ fn rounded(value: f64) -> String {
 }
 
 fn folder_bytes(dir: &std::path::Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
-    let files = entries.filter_map(Result::ok).filter_map(|entry| entry.metadata().ok());
-    files.filter(std::fs::Metadata::is_file).map(|file| file.len()).sum()
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return 0;
+    };
+    let files = entries
+        .filter_map(Result::ok)
+        .filter_map(|entry| entry.metadata().ok());
+    files
+        .filter(std::fs::Metadata::is_file)
+        .map(|file| file.len())
+        .sum()
 }
 
 /// Open files of this process, and how many it may have.

@@ -32,7 +32,10 @@ pub fn run(properties: &[String], config: Option<&Path>) -> ExitCode {
         }
     };
     raise_file_limit();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return fail(exit::UNEXPECTED, &format!("no runtime: {error}")),
     };
@@ -71,7 +74,10 @@ fn load(properties: &[String], config: Option<&Path>) -> Result<Config, Refusal>
     };
     for variable in FLAGS {
         let words = std::env::var(variable).unwrap_or_default();
-        let JvmWords { properties, ignored } = split_jvm_flags(&words);
+        let JvmWords {
+            properties,
+            ignored,
+        } = split_jvm_flags(&words);
         sources.system_properties.extend(properties);
         for word in ignored {
             tracing::info!("{variable}: {word} means nothing here and is ignored");
@@ -101,7 +107,9 @@ fn read_sources(path: &Path) -> Result<ConfigSources, Refusal> {
         None => None,
     };
     // A standalone server has none; whether one is needed is the parser's to say.
-    let myid = pointers.data_dir.and_then(|dir| std::fs::read(dir.join("myid")).ok());
+    let myid = pointers
+        .data_dir
+        .and_then(|dir| std::fs::read(dir.join("myid")).ok());
     Ok(ConfigSources {
         cfg_name: path.display().to_string(),
         cfg,
@@ -126,7 +134,13 @@ fn start_logging() {
 fn raise_file_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+    if let Err(error) = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: maximum,
+            maximum,
+        },
+    ) {
         tracing::warn!("the limit of open files stays as it is: {error}");
     }
 }
@@ -147,5 +161,8 @@ fn banner(config: &Config, server: &Server) {
 }
 
 fn shown(path: &Path) -> String {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string()
+    std::path::absolute(path)
+        .unwrap_or_else(|_| path.to_path_buf())
+        .display()
+        .to_string()
 }

@@ -21,7 +21,9 @@ use crate::replica::conn::Conn;
 
 /// The client port could not be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {cause}; is another server running there? (clientPort, clientPortAddress)")]
+#[error(
+    "cannot listen on {address}: {cause}; is another server running there? (clientPort, clientPortAddress)"
+)]
 pub struct BindError {
     address: SocketAddr,
     cause: io::Error,
@@ -33,11 +35,18 @@ pub struct BindError {
 /// Names the address and why it cannot be had.
 pub fn bind(host: Option<IpAddr>, port: u16, backlog: i32) -> Result<Listener, BindError> {
     // Java's own default is 50; a burst of reconnecting clients deserves more, and nobody can tell.
-    let backlog = u32::try_from(backlog).ok().filter(|n| *n > 0).unwrap_or(1024);
+    let backlog = u32::try_from(backlog)
+        .ok()
+        .filter(|n| *n > 0)
+        .unwrap_or(1024);
     let listen = |ip: IpAddr| {
         let address = SocketAddr::new(ip, port);
         let open = || {
-            let socket = if ip.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
+            let socket = if ip.is_ipv6() {
+                TcpSocket::new_v6()
+            } else {
+                TcpSocket::new_v4()
+            }?;
             socket.set_reuseaddr(true)?;
             socket.bind(address)?;
             socket.listen(backlog)
@@ -104,8 +113,12 @@ fn admit(
     stop: &CancellationToken,
     tasks: &TaskTracker,
 ) {
-    let Some(place) = Census::enter(census, remote.ip(), port.max_per_address, port.max_connections)
-    else {
+    let Some(place) = Census::enter(
+        census,
+        remote.ip(),
+        port.max_per_address,
+        port.max_connections,
+    ) else {
         tracing::warn!(
             "{remote}: refused, too many connections (maxClientCnxns={}, maxCnxns={})",
             port.max_per_address,
@@ -115,12 +128,12 @@ fn admit(
         let _ = stream.set_zero_linger();
         return;
     };
-    let options = stream.set_nodelay(true).and_then(|()| {
-        match port.keep_alive {
+    let options = stream
+        .set_nodelay(true)
+        .and_then(|()| match port.keep_alive {
             true => rustix::net::sockopt::set_socket_keepalive(&stream, true).map_err(Into::into),
             false => Ok(()),
-        }
-    });
+        });
     if let Err(error) = options {
         tracing::debug!("{remote}: connection lost before it began: {error}");
         return;
@@ -153,7 +166,12 @@ struct Place {
 
 impl Census {
     /// None if there is no room. A limit of 0 is none.
-    fn enter(census: &Arc<Self>, address: IpAddr, per_address: usize, total: usize) -> Option<Place> {
+    fn enter(
+        census: &Arc<Self>,
+        address: IpAddr,
+        per_address: usize,
+        total: usize,
+    ) -> Option<Place> {
         let mut counts = census.0.lock();
         let here = counts.by_address.get(&address).copied().unwrap_or(0);
         if (per_address > 0 && here >= per_address) || (total > 0 && counts.total >= total) {
@@ -161,7 +179,10 @@ impl Census {
         }
         counts.total += 1;
         counts.by_address.insert(address, here + 1);
-        Some(Place { census: census.clone(), address })
+        Some(Place {
+            census: census.clone(),
+            address,
+        })
     }
 }
 
@@ -191,7 +212,10 @@ mod tests {
         assert!(Census::enter(&census, a, 1, 2).is_none(), "per address");
         let second = Census::enter(&census, b, 1, 2);
         assert!(second.is_some());
-        assert!(Census::enter(&census, [127, 0, 0, 3].into(), 1, 2).is_none(), "in all");
+        assert!(
+            Census::enter(&census, [127, 0, 0, 3].into(), 1, 2).is_none(),
+            "in all"
+        );
         drop(first);
         assert!(Census::enter(&census, a, 1, 2).is_some());
     }

@@ -1,9 +1,7 @@
 //! Frames to requests. What cannot be decoded is refused here, in every role, and never ordered.
 
 use bytes::Bytes;
-use jute::proto::{
-    AuthPacket, MultiRequest, PathRequest, RequestHeader, SetWatches, SetWatches2,
-};
+use jute::proto::{AuthPacket, MultiRequest, PathRequest, RequestHeader, SetWatches, SetWatches2};
 use jute::{DecodeError, Op, Reader, Str, Wire};
 
 use crate::prep::WriteRequest;
@@ -79,8 +77,12 @@ fn read_body(op: Op, r: &mut Reader) -> Result<ReadRequest, DecodeError> {
         Op::Sync => ReadRequest::Sync(path(r)?),
         Op::MultiRead => ReadRequest::MultiRead(MultiRequest::read(r)?),
         Op::SetWatches => {
-            let SetWatches { relative_zxid, data_watches, exist_watches, child_watches } =
-                Wire::read(r)?;
+            let SetWatches {
+                relative_zxid,
+                data_watches,
+                exist_watches,
+                child_watches,
+            } = Wire::read(r)?;
             ReadRequest::SetWatches(SetWatches2 {
                 relative_zxid,
                 data_watches,

@@ -210,7 +210,9 @@ impl Task {
 
     fn frames(&mut self, now: Mono) -> Result<(), End> {
         while !self.is_held() && !self.stop.is_set() {
-            let Some(word) = self.input.first_chunk::<4>().copied() else { break };
+            let Some(word) = self.input.first_chunk::<4>().copied() else {
+                break;
+            };
             if self.phase == Phase::First && four_letter::is_word(word) {
                 self.four_letter_word(word);
                 break;
@@ -239,7 +241,9 @@ impl Task {
         self.input.clear();
         self.frames_in += 1;
         let answer = four_letter::answer(&self.port.admin, word, &self.conn);
-        self.conn.outbox.reply(&mut self.wakes, |out| out.extend_from_slice(answer.as_bytes()));
+        self.conn.outbox.reply(&mut self.wakes, |out| {
+            out.extend_from_slice(answer.as_bytes())
+        });
         self.conn.outbox.finish(&mut self.wakes);
     }
 
@@ -247,13 +251,16 @@ impl Task {
         let request = ConnectRequest::read(&mut Reader::new(frame, self.port.field_limit))?;
         self.phase = Phase::Connecting;
         let conn = self.conn.clone();
-        self.batch.push(Message::Input(Input::Connect { conn, request }));
+        self.batch
+            .push(Message::Input(Input::Connect { conn, request }));
         Ok(())
     }
 
     fn request(&mut self, frame: Bytes, now: Mono) -> Result<(), End> {
         let (xid, frame) = codec::decode(frame, self.port.field_limit)?;
-        let Some(lane) = self.conn.lane.get() else { return Ok(()) };
+        let Some(lane) = self.conn.lane.get() else {
+            return Ok(());
+        };
         let request = match frame {
             Frame::Auth(packet) => {
                 self.authenticate(xid, &packet);
@@ -279,7 +286,14 @@ impl Task {
                 self.port.counters.in_loop(1);
                 self.conn.stats.request_in(xid);
                 let (conn, ids) = (self.conn.clone(), self.conn.identities());
-                let input = Input::Request { conn, lane, xid, request, ids, received: now };
+                let input = Input::Request {
+                    conn,
+                    lane,
+                    xid,
+                    request,
+                    ids,
+                    received: now,
+                };
                 self.batch.push(Message::Input(input));
             }
         }
@@ -292,7 +306,15 @@ impl Task {
         let (gate, conn, wakes) = (&self.port.gate, &self.conn, &mut self.wakes);
         let session = lane.session();
         let zxid = gate.read(|tree| {
-            Read { gate, tree, conn, session, ids: &ids, xid }.run(request, wakes)
+            Read {
+                gate,
+                tree,
+                conn,
+                session,
+                ids: &ids,
+                xid,
+            }
+            .run(request, wakes)
         });
         self.conn.stats.answered(request.op(), xid, zxid, now, now);
         self.latencies.add(std::time::Duration::ZERO);

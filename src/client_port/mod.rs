@@ -71,7 +71,10 @@ pub struct Stopping {
 impl Stopping {
     /// Follows `token`.
     pub fn new(token: &CancellationToken) -> Self {
-        Stopping { token: token.clone(), cancelled: Box::pin(token.clone().cancelled_owned()) }
+        Stopping {
+            token: token.clone(),
+            cancelled: Box::pin(token.clone().cancelled_owned()),
+        }
     }
 
     fn is_set(&self) -> bool {
@@ -79,6 +82,10 @@ impl Stopping {
     }
 
     fn poll_set(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.is_set() { Poll::Ready(()) } else { self.cancelled.as_mut().poll(cx) }
+        if self.is_set() {
+            Poll::Ready(())
+        } else {
+            self.cancelled.as_mut().poll(cx)
+        }
     }
 }

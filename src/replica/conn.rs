@@ -36,7 +36,10 @@ pub struct Conn {
 impl Conn {
     /// A connection just accepted.
     pub fn new(id: ConnId, remote: SocketAddr, identities: Identities, now: WallMs) -> Self {
-        let stats = ConnStats { established: now, ..ConnStats::default() };
+        let stats = ConnStats {
+            established: now,
+            ..ConnStats::default()
+        };
         Conn {
             id,
             remote,
@@ -112,7 +115,8 @@ impl ConnStats {
     /// A request was answered. `op` None prints as `NA`.
     pub fn answered(&self, op: Option<Op>, xid: i32, zxid: i64, sent: Mono, now: Mono) {
         // 0, the notification, stands for none: no client can send it and both print as NA.
-        self.last_op.store(op.map_or(0, |op| op as i32), Ordering::Relaxed);
+        self.last_op
+            .store(op.map_or(0, |op| op as i32), Ordering::Relaxed);
         if xid >= 0 {
             self.last_cxid.store(xid, Ordering::Relaxed);
         }
@@ -139,7 +143,10 @@ impl ConnStats {
 
     /// Frames that came in and went out.
     pub fn packets(&self) -> (u64, u64) {
-        (self.received.load(Ordering::Relaxed), self.sent.load(Ordering::Relaxed))
+        (
+            self.received.load(Ordering::Relaxed),
+            self.sent.load(Ordering::Relaxed),
+        )
     }
 
     /// Requests with an xid above zero that are not answered yet.

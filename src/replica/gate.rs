@@ -123,13 +123,23 @@ impl Gate {
         }
         let conns = self.conns.read();
         for change in changes {
-            watches.trigger(change.kind, &change.path, &mut |watcher, kind, path, on_parent| {
-                let Some(conn) = conns.get(&watcher) else { return };
-                let acl = if on_parent { &change.parent_acl } else { &change.acl };
-                if self.permits(acl, auth::perms::READ, &conn.identities()) {
-                    self.notify(conn, kind, path, zxid.0, wakes);
-                }
-            });
+            watches.trigger(
+                change.kind,
+                &change.path,
+                &mut |watcher, kind, path, on_parent| {
+                    let Some(conn) = conns.get(&watcher) else {
+                        return;
+                    };
+                    let acl = if on_parent {
+                        &change.parent_acl
+                    } else {
+                        &change.acl
+                    };
+                    if self.permits(acl, auth::perms::READ, &conn.identities()) {
+                        self.notify(conn, kind, path, zxid.0, wakes);
+                    }
+                },
+            );
         }
     }
 
@@ -137,7 +147,11 @@ impl Gate {
     pub fn notify(&self, conn: &Conn, kind: EventKind, path: &str, zxid: i64, wakes: &mut Wakes) {
         conn.outbox.notify(wakes, self.notification_limit, |out| {
             Writer::for_client(out).framed(|w| {
-                w.put(&ReplyHeader { xid: xid::NOTIFICATION, zxid, err: ErrorCode::OK });
+                w.put(&ReplyHeader {
+                    xid: xid::NOTIFICATION,
+                    zxid,
+                    err: ErrorCode::OK,
+                });
                 w.i32(kind as i32);
                 w.i32(SYNC_CONNECTED);
                 w.text(Some(path));

@@ -37,8 +37,10 @@ impl Replica {
             return;
         }
         let wanted = Duration::from_millis(fields.timeout.max(0) as u64);
-        let timeout =
-            wanted.clamp(self.options.min_session_timeout, self.options.max_session_timeout);
+        let timeout = wanted.clamp(
+            self.options.min_session_timeout,
+            self.options.max_session_timeout,
+        );
         if fields.session_id == 0 {
             self.create(now, conn, timeout, request.read_only);
         } else {
@@ -57,12 +59,23 @@ impl Replica {
         let lane = Arc::new(Lane::new(id, timeout, now.mono));
         let zxid = self.peer.next_zxid();
         let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
-        let request = WriteRequest::CreateSession { timeout: timeout_ms };
+        let request = WriteRequest::CreateSession {
+            timeout: timeout_ms,
+        };
         self.propose(now, id, 0, &no_identities(), &request);
         let mut session = Session::new(lane);
         session.conn = Some(conn.clone());
-        let wait = Wait::Commit { zxid, op: Op::CreateSession, read_only };
-        session.queue.push_back(Entry { conn, xid: 0, received: now.mono, wait });
+        let wait = Wait::Commit {
+            zxid,
+            op: Op::CreateSession,
+            read_only,
+        };
+        session.queue.push_back(Entry {
+            conn,
+            xid: 0,
+            received: now.mono,
+            wait,
+        });
         self.sessions.insert(id, session);
     }
 
@@ -75,7 +88,10 @@ impl Replica {
         let session = match self.sessions.get_mut(&id) {
             Some(session) if knows && self.tracker.touch(id, timeout, now.mono) => session,
             _ => {
-                tracing::info!("session {id}: not resumed for {}, unknown or expired", conn.remote);
+                tracing::info!(
+                    "session {id}: not resumed for {}, unknown or expired",
+                    conn.remote
+                );
                 refuse(&conn, request.read_only, &mut self.wakes);
                 return;
             }
@@ -87,7 +103,8 @@ impl Replica {
         session.lane.touch(now.mono);
         welcome(&conn, &session.lane, request.read_only, &mut self.wakes);
         let last = self.gate.read(|tree| tree.last_zxid());
-        conn.stats.answered(Some(Op::CreateSession), 0, last.0, now.mono, now.mono);
+        conn.stats
+            .answered(Some(Op::CreateSession), 0, last.0, now.mono, now.mono);
     }
 }
 
@@ -102,15 +119,26 @@ pub(super) fn welcome(conn: &Conn, lane: &Arc<Lane>, read_only: Option<bool>, wa
     };
     // The lane first: whoever sees the answer may send requests.
     let first = conn.lane.set(lane.clone()).is_ok();
-    assert!(first, "session {}: connection {} was welcomed twice", lane.session(), conn.id);
+    assert!(
+        first,
+        "session {}: connection {} was welcomed twice",
+        lane.session(),
+        conn.id
+    );
     send(conn, &response, wakes);
 }
 
 fn refuse(conn: &Conn, read_only: Option<bool>, wakes: &mut Wakes) {
-    send(conn, &ConnectResponse::refusal(read_only.map(|_| false)), wakes);
+    send(
+        conn,
+        &ConnectResponse::refusal(read_only.map(|_| false)),
+        wakes,
+    );
     conn.outbox.finish(wakes);
 }
 
 fn send(conn: &Conn, response: &ConnectResponse, wakes: &mut Wakes) {
-    conn.outbox.reply(wakes, |out| Writer::for_client(out).framed(|w| response.write(w)));
+    conn.outbox.reply(wakes, |out| {
+        Writer::for_client(out).framed(|w| response.write(w))
+    });
 }

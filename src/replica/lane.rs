@@ -51,7 +51,11 @@ impl Lane {
     /// Counts a request whose answer is in the outbox, or that never gets one. The only way down.
     pub fn leave(&self) {
         let before = self.in_loop.fetch_sub(1, Ordering::Release);
-        assert!(before > 0, "session {}: more requests left the loop than entered", self.session);
+        assert!(
+            before > 0,
+            "session {}: more requests left the loop than entered",
+            self.session
+        );
     }
 
     /// The client gave a sign of life.
@@ -62,7 +66,10 @@ impl Lane {
     /// When the client last gave a sign of life, and the timeout its connection negotiated.
     pub fn last_heard(&self) -> (Mono, Duration) {
         let timeout = self.timeout_ms.load(Ordering::Relaxed).max(0) as u64;
-        (Mono(self.last_heard.load(Ordering::Relaxed)), Duration::from_millis(timeout))
+        (
+            Mono(self.last_heard.load(Ordering::Relaxed)),
+            Duration::from_millis(timeout),
+        )
     }
 
     /// A connection negotiated `timeout` for the session.

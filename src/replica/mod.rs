@@ -35,7 +35,7 @@ use self::lane::Lane;
 use self::outbox::Wakes;
 use self::queue::{Entry, Session, Wait};
 use self::reaper::Reaper;
-use self::request::{ReadRequest, Request};
+use self::request::Request;
 use self::status::{Counters, Latencies};
 use crate::auth::Identities;
 use crate::base::{Mono, Now, SessionId, Zxid};
@@ -137,7 +137,11 @@ impl Replica {
                 let lane = Arc::new(Lane::new(id, timeout, now.mono));
                 sessions.insert(id, Session::new(lane));
             }
-            (Prep::new(options.prep.clone(), tree), tree.last_zxid(), tree.orphan_sessions())
+            (
+                Prep::new(options.prep.clone(), tree),
+                tree.last_zxid(),
+                tree.orphan_sessions(),
+            )
         });
         let mut replica = Replica {
             ids: IdSource::new(options.server_id, now.mono.0),
@@ -155,7 +159,13 @@ impl Replica {
             latencies: Latencies::default(),
         };
         for session in orphans {
-            replica.propose(now, session, 0, &no_identities(), &WriteRequest::CloseSession);
+            replica.propose(
+                now,
+                session,
+                0,
+                &no_identities(),
+                &WriteRequest::CloseSession,
+            );
         }
         replica
     }
@@ -164,7 +174,14 @@ impl Replica {
     pub fn step(&mut self, now: Now, input: Input) {
         match input {
             Input::Connect { conn, request } => self.connect(now, conn, &request),
-            Input::Request { conn, lane, xid, request, ids, received } => {
+            Input::Request {
+                conn,
+                lane,
+                xid,
+                request,
+                ids,
+                received,
+            } => {
                 self.request(now, conn, &lane, xid, request, ids, received);
             }
             Input::Gone { conn } => self.gone(&conn),
@@ -186,7 +203,11 @@ impl Replica {
             }
         }
         let sessions = &self.sessions;
-        let last_heard = |id| sessions.get(&id).map(|session: &Session| session.lane.last_heard());
+        let last_heard = |id| {
+            sessions
+                .get(&id)
+                .map(|session: &Session| session.lane.last_heard())
+        };
         for id in self.tracker.expire(now.mono, last_heard) {
             tracing::info!("session {id}: expired, no sign of life within its timeout");
             if let Some(session) = self.sessions.get(&id) {
@@ -204,7 +225,9 @@ impl Replica {
     /// When [`Replica::tick`] has something to do.
     pub fn next_deadline(&self) -> Mono {
         let reaper = self.reaper.next_deadline();
-        self.tracker.next_deadline().map_or(reaper, |sessions| sessions.min(reaper))
+        self.tracker
+            .next_deadline()
+            .map_or(reaper, |sessions| sessions.min(reaper))
     }
 
     /// Moves the records to make durable, oldest first, to `into`.
@@ -258,7 +281,12 @@ impl Replica {
         }
         match request {
             Request::Read(request) => {
-                let entry = Entry { conn, xid, received, wait: Wait::Rider { ids, request } };
+                let entry = Entry {
+                    conn,
+                    xid,
+                    received,
+                    wait: Wait::Rider { ids, request },
+                };
                 self.ride(now, id, entry);
             }
             Request::Write(request) => {
@@ -267,9 +295,18 @@ impl Replica {
                 }
                 let (zxid, op) = (self.peer.next_zxid(), op_of(&request));
                 self.propose(now, id, xid, &ids, &request);
-                let wait = Wait::Commit { zxid, op, read_only: None };
+                let wait = Wait::Commit {
+                    zxid,
+                    op,
+                    read_only: None,
+                };
                 if let Some(session) = self.sessions.get_mut(&id) {
-                    session.queue.push_back(Entry { conn, xid, received, wait });
+                    session.queue.push_back(Entry {
+                        conn,
+                        xid,
+                        received,
+                        wait,
+                    });
                 }
             }
         }
@@ -277,7 +314,9 @@ impl Replica {
 
     /// Serves a rider at once if nothing of its session is before it, or queues it.
     fn ride(&mut self, now: Now, id: SessionId, entry: Entry) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
         if !session.queue.is_empty() {
             session.queue.push_back(entry);
             return;
@@ -302,11 +341,13 @@ impl Replica {
         let zxid = self.peer.next_zxid();
         let caller = crate::prep::Caller { session, cxid, ids };
         let (prep, tracker) = (&mut self.prep, &self.tracker);
-        let txn =
-            self.gate.read(|tree| prep.judge(tree, tracker, caller, request, zxid, now.wall));
+        let txn = self
+            .gate
+            .read(|tree| prep.judge(tree, tracker, caller, request, zxid, now.wall));
         txn.write(&mut self.scratch);
         let payload = self.scratch.split().freeze();
-        self.peer.propose(crate::zab::Proposal { zxid, txn, payload });
+        self.peer
+            .propose(crate::zab::Proposal { zxid, txn, payload });
         while let Some(effect) = self.peer.next_effect() {
             match effect {
                 Effect::Append { zxid, payload } => self.appends.push((zxid, payload)),

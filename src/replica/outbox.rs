@@ -126,7 +126,10 @@ impl Outbox {
         std::mem::swap(&mut queue.bytes, into);
         queue.notification_bytes = 0;
         let frames = std::mem::take(&mut queue.replies) + std::mem::take(&mut queue.notifications);
-        Taken { frames, last_word: queue.last_word }
+        Taken {
+            frames,
+            last_word: queue.last_word,
+        }
     }
 
     /// Ready when something is queued or the connection is to close; otherwise wakes the task when that changes.

@@ -62,13 +62,19 @@ pub enum Wait {
 impl Session {
     /// A session without a connection.
     pub fn new(lane: Arc<Lane>) -> Self {
-        Session { lane, conn: None, queue: VecDeque::new() }
+        Session {
+            lane,
+            conn: None,
+            queue: VecDeque::new(),
+        }
     }
 
     /// Takes the entry that waits for `zxid`, if it is the next one.
     pub fn take_committed(&mut self, zxid: Zxid) -> Option<Entry> {
         match self.queue.front()?.wait {
-            Wait::Commit { zxid: waits_for, .. } if waits_for == zxid => self.queue.pop_front(),
+            Wait::Commit {
+                zxid: waits_for, ..
+            } if waits_for == zxid => self.queue.pop_front(),
             _ => None,
         }
     }

@@ -52,8 +52,11 @@ impl Read<'_> {
     fn serve(&self, request: &ReadRequest, wakes: &mut Wakes) -> Result<(), ErrorCode> {
         match request {
             ReadRequest::Ping => {
-                let header =
-                    ReplyHeader { xid: xid::PING, zxid: self.tree.last_zxid().0, err: ErrorCode::OK };
+                let header = ReplyHeader {
+                    xid: xid::PING,
+                    zxid: self.tree.last_zxid().0,
+                    err: ErrorCode::OK,
+                };
                 self.conn.outbox.reply(wakes, |out| {
                     Writer::for_client(out).framed(|w| w.put(&header));
                 });
@@ -94,7 +97,10 @@ impl Read<'_> {
                 self.ok(wakes, |_| ())
             }
             ReadRequest::AddWatch(request) => {
-                let path = request.path.as_deref().ok_or(ErrorCode::MARSHALLING_ERROR)?;
+                let path = request
+                    .path
+                    .as_deref()
+                    .ok_or(ErrorCode::MARSHALLING_ERROR)?;
                 match request.mode {
                     0 => self.watch_persistent(path),
                     1 => self.gate.watch(self.conn, On::Data, path, Mode::Recursive),
@@ -105,12 +111,20 @@ impl Read<'_> {
             ReadRequest::CheckWatches(request) => {
                 let path = watch_path(request.kind, request.path.as_ref())?;
                 let found = self.gate.has_watch(self.conn, request.kind, path);
-                if found { self.ok(wakes, |_| ()) } else { Err(ErrorCode::NO_WATCHER) }
+                if found {
+                    self.ok(wakes, |_| ())
+                } else {
+                    Err(ErrorCode::NO_WATCHER)
+                }
             }
             ReadRequest::RemoveWatches(request) => {
                 let path = watch_path(request.kind, request.path.as_ref())?;
                 let found = self.gate.unwatch(self.conn, request.kind, path);
-                if found { self.ok(wakes, |_| ()) } else { Err(ErrorCode::NO_WATCHER) }
+                if found {
+                    self.ok(wakes, |_| ())
+                } else {
+                    Err(ErrorCode::NO_WATCHER)
+                }
             }
             ReadRequest::WhoAmI => {
                 let info = Some(auth::who_am_i(self.ids));
@@ -138,7 +152,10 @@ impl Read<'_> {
 
     /// The only read whose watch is set on a missing znode too.
     fn exists(&self, request: &WatchableRequest, wakes: &mut Wakes) -> Result<(), ErrorCode> {
-        let path = request.path.as_deref().ok_or(ErrorCode::MARSHALLING_ERROR)?;
+        let path = request
+            .path
+            .as_deref()
+            .ok_or(ErrorCode::MARSHALLING_ERROR)?;
         if path.contains('\0') {
             return Err(ErrorCode::BAD_ARGUMENTS);
         }
@@ -170,15 +187,23 @@ impl Read<'_> {
     fn get_ephemerals(&self, prefix: Option<&str>, wakes: &mut Wakes) -> Result<(), ErrorCode> {
         let all = prefix.is_none_or(|prefix| matches!(java_trim(prefix), "" | "/"));
         let wanted = |path: &String| all || prefix.is_some_and(|prefix| path.starts_with(prefix));
-        let paths: Vec<Str> =
-            self.tree.ephemerals(self.session).filter(wanted).map(Str::from).collect();
+        let paths: Vec<Str> = self
+            .tree
+            .ephemerals(self.session)
+            .filter(wanted)
+            .map(Str::from)
+            .collect();
         self.ok(wakes, |w| w.put(&Some(paths)))
     }
 
     /// Each op is answered on its own. Writes are no part of it: Java fails then, but sends the body it has so far.
     fn multi_read(&self, ops: &[MultiOp], wakes: &mut Wakes) -> Result<(), ErrorCode> {
         let all_reads = ops.iter().all(MultiOp::is_read);
-        let err = if all_reads { ErrorCode::OK } else { ErrorCode::MARSHALLING_ERROR };
+        let err = if all_reads {
+            ErrorCode::OK
+        } else {
+            ErrorCode::MARSHALLING_ERROR
+        };
         self.send(wakes, self.tree.last_zxid().0, err, |w| {
             for op in ops {
                 self.multi_read_op(op, w);
@@ -196,7 +221,11 @@ impl Read<'_> {
         };
         match found {
             Ok(znode) => {
-                w.put(&MultiHeader { op: code.into(), done: false, err: 0 });
+                w.put(&MultiHeader {
+                    op: code.into(),
+                    done: false,
+                    err: 0,
+                });
                 if code == jute::Op::GetData {
                     w.buffer(self.tree.data(znode));
                     w.put(&self.tree.stat(znode));
@@ -205,7 +234,11 @@ impl Read<'_> {
                 }
             }
             Err(ErrorCode(err)) => {
-                w.put(&MultiHeader { op: OpCode(-1), done: false, err });
+                w.put(&MultiHeader {
+                    op: OpCode(-1),
+                    done: false,
+                    err,
+                });
                 w.i32(err);
             }
         }
@@ -260,7 +293,8 @@ impl Read<'_> {
     }
 
     fn watch_persistent(&self, path: &str) {
-        self.gate.watch(self.conn, On::Child, path, Mode::Persistent);
+        self.gate
+            .watch(self.conn, On::Child, path, Mode::Persistent);
         self.gate.watch(self.conn, On::Data, path, Mode::Persistent);
     }
 
@@ -283,7 +317,11 @@ impl Read<'_> {
         err: ErrorCode,
         body: impl FnOnce(&mut Writer<'_>),
     ) {
-        let header = ReplyHeader { xid: self.xid, zxid, err };
+        let header = ReplyHeader {
+            xid: self.xid,
+            zxid,
+            err,
+        };
         self.conn.outbox.reply(wakes, |out| {
             Writer::for_client(out).framed(|w| {
                 w.put(&header);

@@ -35,12 +35,21 @@ impl Reaper {
     /// A reaper that first looks one interval from `now`.
     pub fn new(options: ReaperOptions, now: Mono) -> Self {
         let next_look = now + options.interval;
-        Reaper { options, next_look, next_delete: now, due: VecDeque::new() }
+        Reaper {
+            options,
+            next_look,
+            next_delete: now,
+            due: VecDeque::new(),
+        }
     }
 
     /// When [`Reaper::take`] has something to do again.
     pub fn next_deadline(&self) -> Mono {
-        if self.due.is_empty() { self.next_look } else { self.next_delete }
+        if self.due.is_empty() {
+            self.next_look
+        } else {
+            self.next_delete
+        }
     }
 
     /// The next znode to propose a deletion of, if it is time for one. What is proposed is judged again like any

@@ -62,7 +62,10 @@ impl Counters {
 
     /// Frames that came in and went out.
     pub fn packets(&self) -> (u64, u64) {
-        (self.received.load(Ordering::Relaxed), self.sent.load(Ordering::Relaxed))
+        (
+            self.received.load(Ordering::Relaxed),
+            self.sent.load(Ordering::Relaxed),
+        )
     }
 
     /// `requests` were handed to the loop (or left it, if negative).
@@ -96,7 +99,11 @@ impl Counters {
         let total = self.latency_total.load(Ordering::Relaxed);
         LatencySummary {
             min: (self.latency_min_plus_one.load(Ordering::Relaxed) - 1).max(0),
-            avg: if count > 0 { total as f64 / count as f64 } else { 0.0 },
+            avg: if count > 0 {
+                total as f64 / count as f64
+            } else {
+                0.0
+            },
             max: self.latency_max.load(Ordering::Relaxed),
         }
     }
@@ -109,13 +116,27 @@ mod tests {
     #[test]
     fn latencies_add_up_over_batches() {
         let counters = Counters::default();
-        assert_eq!(counters.latency(), LatencySummary { min: 0, avg: 0.0, max: 0 });
+        assert_eq!(
+            counters.latency(),
+            LatencySummary {
+                min: 0,
+                avg: 0.0,
+                max: 0
+            }
+        );
         let mut batch = Latencies::default();
         batch.add(Duration::from_millis(2));
         batch.add(Duration::from_millis(4));
         counters.answered(&mut batch);
         batch.add(Duration::from_millis(6));
         counters.answered(&mut batch);
-        assert_eq!(counters.latency(), LatencySummary { min: 2, avg: 4.0, max: 6 });
+        assert_eq!(
+            counters.latency(),
+            LatencySummary {
+                min: 2,
+                avg: 4.0,
+                max: 6
+            }
+        );
     }
 }

@@ -67,7 +67,10 @@ impl Replica {
             }
         }
         let id = SessionId(txn.header.client_id);
-        let committed = self.sessions.get_mut(&id).and_then(|s| s.take_committed(zxid));
+        let committed = self
+            .sessions
+            .get_mut(&id)
+            .and_then(|s| s.take_committed(zxid));
         if let Some(entry) = committed {
             self.answer(now, tree, id, entry, &txn.txn, &applied);
         }
@@ -88,8 +91,17 @@ impl Replica {
         txn: &Txn,
         applied: &Applied,
     ) {
-        let Wait::Commit { zxid, op, read_only } = entry.wait else { return };
-        let Some(lane) = self.sessions.get(&id).map(|session| session.lane.clone()) else { return };
+        let Wait::Commit {
+            zxid,
+            op,
+            read_only,
+        } = entry.wait
+        else {
+            return;
+        };
+        let Some(lane) = self.sessions.get(&id).map(|session| session.lane.clone()) else {
+            return;
+        };
         if op == Op::CreateSession {
             handshake::welcome(&entry.conn, &lane, read_only, &mut self.wakes);
         } else {
@@ -98,7 +110,11 @@ impl Replica {
                 (_, Applied::One(outcome)) => outcome.err,
                 (_, Applied::Multi(_)) => ErrorCode::OK,
             };
-            let header = ReplyHeader { xid: entry.xid, zxid: tree.last_zxid().0, err };
+            let header = ReplyHeader {
+                xid: entry.xid,
+                zxid: tree.last_zxid().0,
+                err,
+            };
             entry.conn.outbox.reply(&mut self.wakes, |out| {
                 Writer::for_client(out).framed(|w| {
                     w.put(&header);
@@ -113,7 +129,10 @@ impl Replica {
         }
         let shown = (!matches!(txn, Txn::Error(_))).then_some(op);
         let at = now.mono;
-        entry.conn.stats.answered(shown, entry.xid, zxid.0, entry.received, at);
+        entry
+            .conn
+            .stats
+            .answered(shown, entry.xid, zxid.0, entry.received, at);
         self.latencies.add(at - entry.received);
         if op != Op::CreateSession {
             self.leave(&lane, &entry.conn, entry.xid);
@@ -124,13 +143,17 @@ impl Replica {
     fn serve_riders(&mut self, now: Now, tree: &Tree, id: SessionId) {
         while let Some(session) = self.sessions.get_mut(&id) {
             let lane = session.lane.clone();
-            let Some(entry) = session.take_rider() else { return };
+            let Some(entry) = session.take_rider() else {
+                return;
+            };
             self.serve_rider(now, tree, &lane, entry);
         }
     }
 
     pub(super) fn serve_rider(&mut self, now: Now, tree: &Tree, lane: &Arc<Lane>, entry: Entry) {
-        let Wait::Rider { ids, request } = &entry.wait else { return };
+        let Wait::Rider { ids, request } = &entry.wait else {
+            return;
+        };
         let read = Read {
             gate: &self.gate,
             tree,
@@ -140,7 +163,10 @@ impl Replica {
             xid: entry.xid,
         };
         let zxid = read.run(request, &mut self.wakes);
-        entry.conn.stats.answered(request.op(), entry.xid, zxid, entry.received, now.mono);
+        entry
+            .conn
+            .stats
+            .answered(request.op(), entry.xid, zxid, entry.received, now.mono);
         self.latencies.add(now.mono - entry.received);
         self.leave(lane, &entry.conn, entry.xid);
     }
@@ -156,7 +182,9 @@ impl Replica {
     /// its answer queued; one whose session expired is cut off without a word.
     fn close(&mut self, id: SessionId) {
         self.tracker.remove(id);
-        let Some(session) = self.sessions.remove(&id) else { return };
+        let Some(session) = self.sessions.remove(&id) else {
+            return;
+        };
         session.lane.set_closing();
         for entry in session.queue {
             self.leave(&session.lane, &entry.conn, entry.xid);
@@ -197,7 +225,11 @@ fn result(w: &mut Writer<'_>, outcome: &Outcome) {
 /// In a multi, containers and TTL znodes are answered as create2, and every failure carries its code twice.
 fn multi_result(w: &mut Writer<'_>, outcome: &Outcome) {
     if outcome.op == Op::Error {
-        w.put(&MultiHeader { op: OpCode(-1), done: false, err: outcome.err.0 });
+        w.put(&MultiHeader {
+            op: OpCode(-1),
+            done: false,
+            err: outcome.err.0,
+        });
         w.i32(outcome.err.0);
         return;
     }
@@ -205,6 +237,10 @@ fn multi_result(w: &mut Writer<'_>, outcome: &Outcome) {
         Op::CreateContainer | Op::CreateTtl => Op::Create2,
         op => op,
     };
-    w.put(&MultiHeader { op: shown.into(), done: false, err: 0 });
+    w.put(&MultiHeader {
+        op: shown.into(),
+        done: false,
+        err: 0,
+    });
     result(w, outcome);
 }

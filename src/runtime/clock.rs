@@ -14,8 +14,13 @@ impl Clock {
     /// Both clocks.
     pub fn now(self) -> Now {
         // A wall clock before 1970 is wrong anyway.
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { mono: self.mono(), wall: WallMs(since_epoch.as_millis() as i64) }
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Now {
+            mono: self.mono(),
+            wall: WallMs(since_epoch.as_millis() as i64),
+        }
     }
 
     /// The clock for timeouts: the host's own, not the process's, so that session ids made from it rarely repeat

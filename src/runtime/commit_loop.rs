@@ -32,7 +32,9 @@ impl CommitLoop {
     /// # Errors
     /// If the thread cannot be started.
     pub fn start(self) -> io::Result<JoinHandle<()>> {
-        std::thread::Builder::new().name("commit".into()).spawn(move || self.run())
+        std::thread::Builder::new()
+            .name("commit".into())
+            .spawn(move || self.run())
     }
 
     fn run(mut self) {

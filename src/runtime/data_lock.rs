@@ -16,7 +16,9 @@ pub struct DataLock {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process holds the lock.
-    #[error("{0}: another oxkeeper is running on this folder; stop it, or give this server a folder of its own (dataDir)")]
+    #[error(
+        "{0}: another oxkeeper is running on this folder; stop it, or give this server a folder of its own (dataDir)"
+    )]
     Taken(PathBuf),
     /// The lock file cannot be made.
     #[error("{path}: cannot be locked: {cause}")]
@@ -35,12 +37,22 @@ impl DataLock {
     /// If another process has it, or the folder cannot be written.
     pub fn take(dir: &Path) -> Result<DataLock, LockError> {
         let path = dir.join(NAME);
-        let open = File::options().create(true).truncate(false).write(true).open(&path);
-        let file = open.map_err(|cause| LockError::Io { path: path.clone(), cause })?;
+        let open = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path);
+        let file = open.map_err(|cause| LockError::Io {
+            path: path.clone(),
+            cause,
+        })?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(DataLock { _file: file }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(LockError::Taken(dir.to_path_buf())),
-            Err(error) => Err(LockError::Io { path, cause: error.into() }),
+            Err(error) => Err(LockError::Io {
+                path,
+                cause: error.into(),
+            }),
         }
     }
 }
@@ -55,7 +67,10 @@ mod tests {
     fn a_folder_has_one_server_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
         let first = DataLock::take(dir.path()).unwrap();
-        assert!(matches!(DataLock::take(dir.path()), Err(LockError::Taken(_))));
+        assert!(matches!(
+            DataLock::take(dir.path()),
+            Err(LockError::Taken(_))
+        ));
         drop(first);
         DataLock::take(dir.path()).unwrap();
     }

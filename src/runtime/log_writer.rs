@@ -80,12 +80,21 @@ pub fn start(
     slow_sync: Duration,
     clock: Clock,
 ) -> io::Result<JoinHandle<()>> {
-    let mut writer = Writer { queue, mailbox, log, policy, slow_sync, clock };
-    std::thread::Builder::new().name("log".into()).spawn(move || {
-        if let Err(error) = writer.run() {
-            super::stop_for_good(&format!("the transaction log cannot be written: {error}"));
-        }
-    })
+    let mut writer = Writer {
+        queue,
+        mailbox,
+        log,
+        policy,
+        slow_sync,
+        clock,
+    };
+    std::thread::Builder::new()
+        .name("log".into())
+        .spawn(move || {
+            if let Err(error) = writer.run() {
+                super::stop_for_good(&format!("the transaction log cannot be written: {error}"));
+            }
+        })
 }
 
 struct Writer {

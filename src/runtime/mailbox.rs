@@ -8,7 +8,6 @@ use crate::replica::Input;
 use crate::tree::Frozen;
 
 /// What the commit loop hears.
-#[derive(Debug)]
 pub enum Message {
     /// Something for the replica.
     Input(Input),

@@ -60,13 +60,18 @@ impl Snapshotter {
 
     fn write(&self, frozen: &mut Frozen) -> Result<Written, StorageError> {
         let zxid = frozen.zxid();
-        let digest = self.gate.read(|tree| tree.options().digest).then(|| frozen.digest());
+        let digest = self
+            .gate
+            .read(|tree| tree.options().digest)
+            .then(|| frozen.digest());
         let disk = self.disk.clone();
         let mut writer = SnapshotWriter::begin(disk, &self.dir, zxid, digest, &self.options)?;
         let mut out = BytesMut::new();
         frozen.header(&mut out);
         loop {
-            let done = self.gate.read(|tree| frozen.emit(tree, ZNODES_PER_GUARD, &mut out));
+            let done = self
+                .gate
+                .read(|tree| frozen.emit(tree, ZNODES_PER_GUARD, &mut out));
             writer.body(&out)?;
             out.clear();
             if done {

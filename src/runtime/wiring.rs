@@ -85,7 +85,11 @@ impl Server {
         let tree = recover(&disk, &dirs, &config)?;
 
         let auth = auth_options(&config);
-        let gate = Arc::new(Gate::new(tree, auth.clone(), limits::OUTBOX_NOTIFICATION_BYTES));
+        let gate = Arc::new(Gate::new(
+            tree,
+            auth.clone(),
+            limits::OUTBOX_NOTIFICATION_BYTES,
+        ));
         let counters = Arc::new(Counters::default());
         let mailbox = Arc::new(Mailbox::default());
         let now = clock.now();
@@ -117,7 +121,16 @@ impl Server {
             None => None,
         };
         start_purging(&config, disk, dirs, &stop);
-        Ok(Server { mailbox, log, threads, log_thread, stop, tasks, address, _locks: locks })
+        Ok(Server {
+            mailbox,
+            log,
+            threads,
+            log_thread,
+            stop,
+            tasks,
+            address,
+            _locks: locks,
+        })
     }
 
     /// Where clients connect, unless there is no client port.
@@ -134,8 +147,14 @@ impl Server {
         tracing::info!("{signal}: stopping; what was accepted is finished first");
         self.stop.cancel();
         self.tasks.close();
-        if tokio::time::timeout(GRACE, self.tasks.wait()).await.is_err() {
-            tracing::warn!("{} connections did not take their last answers", self.tasks.len());
+        if tokio::time::timeout(GRACE, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "{} connections did not take their last answers",
+                self.tasks.len()
+            );
         }
         self.mailbox.push(Message::Stop);
         let (log, threads, log_thread) = (self.log, self.threads, self.log_thread);
@@ -171,11 +190,12 @@ fn tree_options(config: &Config) -> TreeOptions {
 fn recover(disk: &Arc<dyn Disk>, dirs: &Dirs, config: &Config) -> Result<Tree, StorageError> {
     let options = RecoverOptions {
         tree: tree_options(config),
-        trust_empty: config.snapshot_trust_empty,
-        snapshots: snapshot_options(config),
-        ..RecoverOptions::default()
+        create_dirs: config.datadir_autocreate,
+        create_database: config.db_autocreate,
+        trust_empty_snapshot: config.snapshot_trust_empty,
+        snapshot: snapshot_options(config),
     };
-    let recovered = storage::recover(disk.clone(), dirs, &options)?;
+    let recovered = storage::recover(disk, dirs, &options)?;
     for note in &recovered.notes {
         tracing::warn!("{note}");
     }
@@ -190,7 +210,10 @@ fn snapshot_options(config: &Config) -> SnapshotOptions {
         Wanted::Gz => Compression::Gz,
         Wanted::Snappy => Compression::Snappy,
     };
-    SnapshotOptions { compression, serialize_last_zxid: config.serialize_last_zxid }
+    SnapshotOptions {
+        compression,
+        serialize_last_zxid: config.serialize_last_zxid,
+    }
 }
 
 fn auth_options(config: &Config) -> AuthOptions {
@@ -237,7 +260,9 @@ fn client_port(
         clock,
         admin,
         frame_limit: config.jute_max_buffer,
-        field_limit: config.jute_max_buffer.saturating_add(config.jute_extra_size),
+        field_limit: config
+            .jute_max_buffer
+            .saturating_add(config.jute_extra_size),
         reply_backlog_bytes: limits::OUTBOX_REPLY_BYTES,
         outstanding_limit: i64::try_from(config.global_outstanding_limit).unwrap_or(i64::MAX),
         sessionless: config.sessionless_timeout,
@@ -248,15 +273,23 @@ fn client_port(
 }
 
 fn listen(config: &Config) -> Result<Option<Listener>, StartError> {
-    let Some(HostPort { host, port }) = &config.client_addr else { return Ok(None) };
+    let Some(HostPort { host, port }) = &config.client_addr else {
+        return Ok(None);
+    };
     let ip = host.as_deref().map(resolve).transpose()?;
-    Ok(Some(client_port::bind(ip, *port, config.client_port_listen_backlog)?))
+    Ok(Some(client_port::bind(
+        ip,
+        *port,
+        config.client_port_listen_backlog,
+    )?))
 }
 
 fn resolve(host: &str) -> Result<IpAddr, StartError> {
     let failed = |cause| StartError::Address(host.to_owned(), cause);
     let mut found = (host, 0).to_socket_addrs().map_err(failed)?;
-    let first = found.next().ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+    let first = found
+        .next()
+        .ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
     Ok(first.ip())
 }
 
@@ -285,8 +318,14 @@ fn start_threads(
     let size_limit = config.snap_size_limit_bytes.unwrap_or(0);
     let policy = SnapPolicy::new(config.snap_count, size_limit, &mut draw);
     let slow_sync = config.fsync_warning_threshold;
-    let log_thread =
-        log_writer::start(log.clone(), mailbox.clone(), writer, policy, slow_sync, clock)?;
+    let log_thread = log_writer::start(
+        log.clone(),
+        mailbox.clone(),
+        writer,
+        policy,
+        slow_sync,
+        clock,
+    )?;
     let snapshotter = Snapshotter {
         disk: disk.clone(),
         dir: dirs.data.clone(),
@@ -295,15 +334,22 @@ fn start_threads(
         mailbox: mailbox.clone(),
     };
     let (snapshots, snapshot_thread) = snapshotter.start()?;
-    let commit_loop =
-        CommitLoop { replica, mailbox: mailbox.clone(), log: log.clone(), snapshots, clock };
+    let commit_loop = CommitLoop {
+        replica,
+        mailbox: mailbox.clone(),
+        log: log.clone(),
+        snapshots,
+        clock,
+    };
     let commit_thread = commit_loop.start()?;
     Ok((vec![commit_thread, snapshot_thread], log_thread))
 }
 
 /// Source: `DatadirCleanupManager`.
 fn start_purging(config: &Config, disk: Arc<dyn Disk>, dirs: Dirs, stop: &CancellationToken) {
-    let Some(interval) = config.purge_interval else { return };
+    let Some(interval) = config.purge_interval else {
+        return;
+    };
     let (retain, stop) = (config.snap_retain_count, stop.clone());
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(interval);

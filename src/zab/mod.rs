@@ -92,7 +92,10 @@ impl Peer {
         assert_eq!(proposal.zxid, self.next_zxid(), "proposals are contiguous");
         self.proposed = proposal.zxid;
         let payload = proposal.payload.clone();
-        self.effects.push_back(Effect::Append { zxid: proposal.zxid, payload });
+        self.effects.push_back(Effect::Append {
+            zxid: proposal.zxid,
+            payload,
+        });
         self.outstanding.push_back(proposal);
     }
 
@@ -102,10 +105,19 @@ impl Peer {
     /// If the log claims more than was proposed.
     pub fn logged(&mut self, upto: Zxid) {
         let proposed = self.proposed;
-        assert!(upto <= proposed, "log reports {upto}, but only {proposed} was proposed");
+        assert!(
+            upto <= proposed,
+            "log reports {upto}, but only {proposed} was proposed"
+        );
         self.logged = self.logged.max(upto);
-        while self.outstanding.front().is_some_and(|first| first.zxid <= self.logged) {
-            let Some(proposal) = self.outstanding.pop_front() else { break };
+        while self
+            .outstanding
+            .front()
+            .is_some_and(|first| first.zxid <= self.logged)
+        {
+            let Some(proposal) = self.outstanding.pop_front() else {
+                break;
+            };
             self.delivered = proposal.zxid;
             self.effects.push_back(Effect::Deliver(proposal));
         }
@@ -119,7 +131,10 @@ impl Peer {
 
     /// Asserts the invariants of the type.
     fn check(&self) {
-        assert!(self.delivered <= self.logged && self.logged <= self.proposed, "{self:?}");
+        assert!(
+            self.delivered <= self.logged && self.logged <= self.proposed,
+            "{self:?}"
+        );
     }
 }
 
@@ -131,8 +146,20 @@ mod tests {
 
     fn proposal(zxid: Zxid) -> Proposal {
         let txn = Txn::Error(ErrorTxn { err: -101 });
-        let header = TxnHeader { zxid: zxid.0, kind: txn.op().into(), ..TxnHeader::default() };
-        Proposal { zxid, txn: LoggedTxn { header, txn, digest: None }, payload: Bytes::new() }
+        let header = TxnHeader {
+            zxid: zxid.0,
+            kind: txn.op().into(),
+            ..TxnHeader::default()
+        };
+        Proposal {
+            zxid,
+            txn: LoggedTxn {
+                header,
+                txn,
+                digest: None,
+            },
+            payload: Bytes::new(),
+        }
     }
 
     fn delivered(peer: &mut Peer) -> Vec<i64> {

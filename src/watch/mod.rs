@@ -1,0 +1,7 @@
+//! Watches: who wants to hear of which path, and what a change tells them.
+
+mod event;
+mod table;
+
+pub use event::EventKind;
+pub use table::{Mode, On, Table, Watcher};
