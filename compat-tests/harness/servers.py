@@ -33,13 +33,6 @@ rootLogger.level = ${sys:compat.log.level:-warn}
 rootLogger.appenderRef.out.ref = out
 """
 
-_LOG4J1 = """
-log4j.rootLogger=WARN, out
-log4j.appender.out=org.apache.log4j.ConsoleAppender
-log4j.appender.out.layout=org.apache.log4j.PatternLayout
-log4j.appender.out.layout.ConversionPattern=%d{ISO8601} %p %c{1}: %m%n
-"""
-
 _live = set()
 
 
@@ -115,7 +108,6 @@ class Server:
         self._fixed_port = "clientPort" in self._cfg
         self._log = self.home / "server.log"
         (self.home / "log4j2.properties").write_text(_LOG4J2)
-        (self.home / "log4j.properties").write_text(_LOG4J1)
 
     def __enter__(self):
         return self
@@ -210,9 +202,8 @@ class Server:
         if not jars.is_dir():
             raise DidNotStart(f"Java ZooKeeper {self.version} is missing: "
                               f"run compat-tests/install {self.version}")
-        logging = [f"-Dlog4j2.configurationFile={self.home}/log4j2.properties",
-                   f"-Dlog4j.configuration=file:{self.home}/log4j.properties"]
-        return ["java", *_JVM_WORDS, *logging, *words, "-cp", f"{jars}/*",
+        logging = f"-Dlog4j2.configurationFile={self.home}/log4j2.properties"
+        return ["java", *_JVM_WORDS, logging, *words, "-cp", f"{jars}/*",
                 "org.apache.zookeeper.server.quorum.QuorumPeerMain", str(config)]
 
     def _config_text(self):
