@@ -1,11 +1,21 @@
 //! The two tables of watches, by path and by connection. Takes no lock itself.
 //!
-//! Source: `WatchManager`, `DataTree` (which watches a change triggers, and in which order).
+//! ```text
+//!   path text --> Place --+            +-- Owner <-- connection's number
+//!                         |            |
+//!                         +-> Watch <--+     one per path and connection, whatever its modes;
+//!                             Watch ...      in a list of its place and in one of its owner
+//! ```
+//!
+//! A path's text is stored once; a watch beyond the first on a path costs 28 bytes and its entry in
+//! the index of pairs. Source: `WatchManager`, `DataTree` (which watches a change triggers).
 
-use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use super::event::EventKind;
+use super::slab::{At, END, Slab};
 use crate::base::path;
 use crate::tree::ChangeKind;
 
@@ -33,47 +43,17 @@ pub enum On {
     Child,
 }
 
-/// Every watch of the server.
+/// Totals of the data watches; watches of children lists are not among them.
 ///
-/// Invariants: a path has an entry exactly while somebody watches it; a watcher's set names exactly the paths it has
-/// a watch on, in either table; `recursive` counts the recursive watches.
-#[derive(Debug, Default)]
-pub struct Table {
-    by_path: FxHashMap<Arc<str>, Entry>,
-    by_watcher: FxHashMap<Watcher, FxHashSet<Arc<str>>>,
-    recursive: usize,
-}
-
-/// The watches on one path: per watcher a set of mode bits, in each table.
-#[derive(Debug, Default)]
-struct Entry {
-    data: FxHashMap<Watcher, u8>,
-    child: FxHashMap<Watcher, u8>,
-}
-
-impl Entry {
-    fn table(&mut self, on: On) -> &mut FxHashMap<Watcher, u8> {
-        match on {
-            On::Data => &mut self.data,
-            On::Child => &mut self.child,
-        }
-    }
-
-    fn modes(&self, on: On, who: Watcher) -> u8 {
-        let table = match on {
-            On::Data => &self.data,
-            On::Child => &self.child,
-        };
-        table.get(&who).copied().unwrap_or(0)
-    }
-
-    fn has(&self, who: Watcher) -> bool {
-        self.data.contains_key(&who) || self.child.contains_key(&who)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.data.is_empty() && self.child.is_empty()
-    }
+/// Source: `WatchesSummary`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Connections that have watches, or had some that all fired.
+    pub watchers: usize,
+    /// Paths watched.
+    pub paths: usize,
+    /// Pairs of the two.
+    pub watches: usize,
 }
 
 const STANDARD: u8 = Mode::Standard as u8;
@@ -81,30 +61,115 @@ const PERSISTENT: u8 = Mode::Persistent as u8;
 const RECURSIVE: u8 = Mode::Recursive as u8;
 const ANY: u8 = STANDARD | PERSISTENT | RECURSIVE;
 
+/// Every watch of the server.
+///
+/// Invariants:
+/// 1. a place exists exactly while it has a watch, and a watch while it has a mode in either table;
+/// 2. every watch stands in the list of its place, in the list of its owner and in `pairs`;
+/// 3. an owner stays until [`Table::drop_watcher`], also without any watch;
+/// 4. `recursive`, `data` and `child` count the watches that have such a mode.
+#[derive(Debug, Default)]
+pub struct Table {
+    place_of: FxHashMap<Arc<str>, At>,
+    owner_of: FxHashMap<Watcher, At>,
+    pairs: FxHashMap<(At, At), At>,
+    places: Slab<Place>,
+    owners: Slab<Owner>,
+    watches: Slab<Watch>,
+    recursive: usize,
+    data: usize,
+    child: usize,
+    selections: u64,
+}
+
+/// A path that is watched.
+#[derive(Debug, Default)]
+struct Place {
+    path: Arc<str>,
+    first: At,
+    recursive: u32,
+}
+
+/// A connection that watches.
+#[derive(Debug, Default)]
+struct Owner {
+    watcher: Watcher,
+    first: At,
+    data: u32,
+    /// Java's data table knows this connection: a watch that fires does not make it forget.
+    known: bool,
+    /// Number of the last selection this owner was in.
+    selected: u64,
+}
+
+/// The watches of one owner on one place.
+#[derive(Debug, Default)]
+struct Watch {
+    place: At,
+    owner: At,
+    in_place: Links,
+    in_owner: Links,
+    data: u8,
+    child: u8,
+}
+
+/// Neighbours in a list.
+#[derive(Clone, Copy, Debug, Default)]
+struct Links {
+    prev: At,
+    next: At,
+}
+
+const _: () = assert!(
+    size_of::<Watch>() <= 28,
+    "a server may hold millions of watches"
+);
+
+impl Watch {
+    fn modes(&self, on: On) -> u8 {
+        match on {
+            On::Data => self.data,
+            On::Child => self.child,
+        }
+    }
+}
+
 impl Table {
     /// Sets a watch. One that is set already stays one.
+    ///
+    /// Source: `WatchManager.addWatch`.
     pub fn add(&mut self, on: On, path: &str, who: Watcher, mode: Mode) {
-        let path = match self.by_path.get_key_value(path) {
-            Some((known, _)) => known.clone(),
-            None => Arc::from(path),
+        let (place, owner) = (self.place(path), self.owner(who));
+        let at = match self.pairs.get(&(place, owner)) {
+            Some(at) => *at,
+            None => self.link(place, owner),
         };
-        let modes = self
-            .by_path
-            .entry(path.clone())
-            .or_default()
-            .table(on)
-            .entry(who)
-            .or_default();
-        if mode == Mode::Recursive && *modes & RECURSIVE == 0 {
-            self.recursive += 1;
+        let watch = &mut self.watches[at];
+        let before = watch.modes(on);
+        match on {
+            On::Data => watch.data |= mode as u8,
+            On::Child => watch.child |= mode as u8,
         }
-        *modes |= mode as u8;
-        self.by_watcher.entry(who).or_default().insert(path);
+        if mode == Mode::Recursive && before & RECURSIVE == 0 {
+            self.recursive += 1;
+            self.places[place].recursive += 1;
+        }
+        match on {
+            On::Data if before == 0 => {
+                self.data += 1;
+                self.owners[owner].data += 1;
+                self.owners[owner].known = true;
+            }
+            On::Child if before == 0 => self.child += 1,
+            _ => (),
+        }
     }
 
-    /// Calls `deliver` for everyone a change of `path` concerns, once each per step, in Java's order of steps, and
-    /// uses up the one-shot watches among theirs. Its arguments: the watcher, the event, the path of the event, and
-    /// whether that is the parent of the changed znode.
+    /// Calls `deliver` for everyone a change of `path` concerns, once per step, in Java's order of
+    /// steps, and uses up the one-shot watches among theirs.
+    ///
+    /// Its arguments: the watcher, the event, the path of the event, and whether that is the parent
+    /// of the changed znode. Source: `DataTree.createNode`, `deleteNode`, `setData`.
     pub fn trigger(
         &mut self,
         change: ChangeKind,
@@ -116,114 +181,87 @@ impl Table {
             ChangeKind::Deleted => EventKind::Deleted,
             ChangeKind::DataChanged => EventKind::DataChanged,
         };
-        let told = self.select(On::Data, path);
-        told.iter().for_each(|who| deliver(*who, kind, path, false));
+        self.selections += 1;
+        self.select(On::Data, path, &mut |who| deliver(who, kind, path, false));
         if change == ChangeKind::DataChanged {
             return;
         }
         if change == ChangeKind::Deleted {
-            for who in self.select(On::Child, path) {
-                if !told.contains(&who) {
-                    deliver(who, kind, path, false);
+            // The same selection: a deletion is told once to whoever watches both.
+            self.select(On::Child, path, &mut |who| deliver(who, kind, path, false));
+        }
+        let parent = path::parent(path)
+            .filter(|parent| !parent.is_empty())
+            .unwrap_or("/");
+        self.selections += 1;
+        let kind = EventKind::ChildrenChanged;
+        self.select(On::Child, parent, &mut |who| {
+            deliver(who, kind, parent, true)
+        });
+    }
+
+    /// Names everyone who watches `path` in this table, or with a recursive watch above it, and is
+    /// not in this selection yet. Uses up one-shot watches, those of who was in it too.
+    ///
+    /// Source: `WatchManager.triggerWatch`.
+    fn select(&mut self, on: On, path: &str, name: &mut dyn FnMut(Watcher)) {
+        if let Some(place) = self.place_of.get(path) {
+            let mut next = self.places[*place].first;
+            while next != END {
+                let at = next;
+                next = self.watches[at].in_place.next;
+                if self.watches[at].modes(on) != 0 {
+                    self.select_owner(self.watches[at].owner, name);
+                    self.clear(at, on, STANDARD);
+                    self.unlink_if_unused(at);
                 }
             }
         }
-        let parent = match path::parent(path) {
-            Some("") | None => "/",
-            Some(parent) => parent,
-        };
-        for who in self.select(On::Child, parent) {
-            deliver(who, EventKind::ChildrenChanged, parent, true);
-        }
-    }
-
-    /// Everyone who watches `path` in this table, or with a recursive watch above it. Uses up one-shot watches.
-    fn select(&mut self, on: On, path: &str) -> Vec<Watcher> {
-        let mut selected: Vec<Watcher> = Vec::new();
-        if let Some(entry) = self.by_path.get_mut(path) {
-            selected.extend(entry.table(on).keys());
-            if entry.table(on).values().any(|modes| modes & STANDARD != 0) {
-                self.use_up(on, path, &selected);
+        if on == On::Data && self.recursive > 0 {
+            let mut below = path;
+            while let Some(parent) = path::parent(below).filter(|_| below != "/") {
+                below = if parent.is_empty() { "/" } else { parent };
+                self.select_recursive(below, name);
             }
         }
-        if on == On::Data && self.recursive > 0 && path != "/" {
-            let direct = selected.len();
-            let mut above = path::parent(path);
-            while let Some(ancestor) = above {
-                let entry = self
-                    .by_path
-                    .get(if ancestor.is_empty() { "/" } else { ancestor });
-                for (who, modes) in entry.iter().flat_map(|entry| &entry.data) {
-                    if modes & RECURSIVE != 0 && !selected.contains(who) {
-                        selected.push(*who);
-                    }
-                }
-                above = if ancestor.is_empty() {
-                    None
-                } else {
-                    path::parent(ancestor)
-                };
-            }
-            debug_assert!(selected.len() >= direct);
-        }
-        selected
     }
 
-    fn use_up(&mut self, on: On, path: &str, watchers: &[Watcher]) {
-        for who in watchers {
-            self.clear(on, path, *who, STANDARD);
-        }
-        self.forget_if_unwatched(path, watchers);
-    }
-
-    /// Clears mode bits; true if one was set.
-    fn clear(&mut self, on: On, path: &str, who: Watcher, bits: u8) -> bool {
-        let Some(entry) = self.by_path.get_mut(path) else {
-            return false;
-        };
-        let Some(modes) = entry.table(on).get_mut(&who) else {
-            return false;
-        };
-        let cleared = *modes & bits;
-        if cleared & RECURSIVE != 0 {
-            self.recursive -= 1;
-        }
-        *modes &= !bits;
-        if *modes == 0 {
-            entry.table(on).remove(&who);
-        }
-        cleared != 0
-    }
-
-    /// Restores the invariants after bits of these watchers on `path` were cleared.
-    fn forget_if_unwatched(&mut self, path: &str, watchers: &[Watcher]) {
-        let Some(entry) = self.by_path.get(path) else {
+    fn select_recursive(&mut self, path: &str, name: &mut dyn FnMut(Watcher)) {
+        let Some(place) = self.place_of.get(path).map(|at| &self.places[*at]) else {
             return;
         };
-        for who in watchers {
-            if !entry.has(*who) {
-                if let Some(paths) = self.by_watcher.get_mut(who) {
-                    paths.remove(path);
-                    if paths.is_empty() {
-                        self.by_watcher.remove(who);
-                    }
-                }
+        let mut next = if place.recursive > 0 {
+            place.first
+        } else {
+            END
+        };
+        while next != END {
+            let watch = &self.watches[next];
+            let owner = watch.owner;
+            next = watch.in_place.next;
+            if watch.data & RECURSIVE != 0 {
+                self.select_owner(owner, name);
             }
-        }
-        if entry.is_empty() {
-            self.by_path.remove(path);
         }
     }
 
-    /// Whether `who` has a watch of `kind` on exactly `path`: 1 children, 2 data, 3 any, 4 persistent, 5 persistent
-    /// recursive. Other kinds are never found.
+    fn select_owner(&mut self, at: At, name: &mut dyn FnMut(Watcher)) {
+        let owner = &mut self.owners[at];
+        if owner.selected != self.selections {
+            owner.selected = self.selections;
+            name(owner.watcher);
+        }
+    }
+
+    /// Whether `who` has a watch of `kind` on exactly `path`: 1 children, 2 data, 3 any,
+    /// 4 persistent, 5 persistent recursive. Other kinds are never found.
     ///
     /// Source: `DataTree.containsWatcher`.
     pub fn contains(&self, kind: i32, path: &str, who: Watcher) -> bool {
-        let Some(entry) = self.by_path.get(path) else {
+        let Some(at) = self.find(path, who) else {
             return false;
         };
-        let (data, child) = (entry.modes(On::Data, who), entry.modes(On::Child, who));
+        let Watch { data, child, .. } = &self.watches[at];
         match kind {
             1 => child & STANDARD != 0,
             2 => data & STANDARD != 0,
@@ -236,8 +274,11 @@ impl Table {
 
     /// Removes the watches of `kind`, as for [`Table::contains`]; false if there was none.
     ///
-    /// Source: `DataTree.removeWatch`.
+    /// Kind 4 removes in both tables. Source: `DataTree.removeWatch`.
     pub fn remove(&mut self, kind: i32, path: &str, who: Watcher) -> bool {
+        let Some(at) = self.find(path, who) else {
+            return false;
+        };
         let (data, child) = match kind {
             1 => (0, STANDARD),
             2 => (STANDARD, 0),
@@ -246,38 +287,214 @@ impl Table {
             5 => (RECURSIVE, 0),
             _ => (0, 0),
         };
-        let removed =
-            self.clear(On::Data, path, who, data) | self.clear(On::Child, path, who, child);
-        if removed {
-            self.forget_if_unwatched(path, &[who]);
+        let had_data = self.watches[at].data != 0;
+        let removed = self.clear(at, On::Data, data) | self.clear(at, On::Child, child);
+        let owner = &mut self.owners[self.watches[at].owner];
+        if had_data && owner.data == 0 {
+            owner.known = false;
         }
+        self.unlink_if_unused(at);
         removed
     }
 
     /// Forgets every watch of `who`, in time proportional to their number.
     pub fn drop_watcher(&mut self, who: Watcher) {
-        for path in self.by_watcher.remove(&who).unwrap_or_default() {
-            self.clear(On::Data, &path, who, ANY);
-            self.clear(On::Child, &path, who, ANY);
-            if self.by_path.get(&path).is_some_and(Entry::is_empty) {
-                self.by_path.remove(&path);
-            }
+        let Some(owner) = self.owner_of.remove(&who) else {
+            return;
+        };
+        let mut next = self.owners[owner].first;
+        while next != END {
+            let at = next;
+            next = self.watches[at].in_owner.next;
+            self.clear(at, On::Data, ANY);
+            self.clear(at, On::Child, ANY);
+            self.unlink_if_unused(at);
         }
+        self.owners.take(owner);
+        self.release_memory();
     }
 
     /// Whether nobody watches anything.
     pub fn is_empty(&self) -> bool {
-        self.by_path.is_empty()
+        self.pairs.is_empty()
     }
 
     /// Watches in both tables: one per path, table and watcher.
     ///
     /// Source: `WatchManager.size`, `DataTree.getWatchCount`.
     pub fn watch_count(&self) -> usize {
-        self.by_path
-            .values()
-            .map(|entry| entry.data.len() + entry.child.len())
-            .sum()
+        self.data + self.child
+    }
+
+    /// Totals of the data watches. Source: `WatchManager.getWatchesSummary`.
+    pub fn summary(&self) -> Summary {
+        Summary {
+            watchers: self.by_watcher().count(),
+            paths: self.by_path().count(),
+            watches: self.data,
+        }
+    }
+
+    /// The paths each connection has data watches on; none where all have fired.
+    ///
+    /// Source: `WatchManager.dumpWatches`, `getWatches`.
+    pub fn by_watcher(&self) -> impl Iterator<Item = (Watcher, impl Iterator<Item = &str>)> {
+        let owners = self.owner_of.values().map(|at| &self.owners[*at]);
+        owners.filter(|owner| owner.known).map(|owner| {
+            let watches = self.list(owner.first, |watch| watch.in_owner);
+            let paths = watches.filter(|watch| watch.data != 0);
+            (
+                owner.watcher,
+                paths.map(|watch| &*self.places[watch.place].path),
+            )
+        })
+    }
+
+    /// The connections that have data watches on each path, never none.
+    ///
+    /// Source: `WatchManager.dumpWatches`, `getWatchesByPath`.
+    pub fn by_path(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = Watcher>)> {
+        let places = self.place_of.values().map(|at| &self.places[*at]);
+        places.filter_map(|place| {
+            let watches = self.list(place.first, |watch| watch.in_place);
+            let mut watches = watches.filter(|watch| watch.data != 0).peekable();
+            watches.peek()?;
+            Some((
+                &*place.path,
+                watches.map(|watch| self.owners[watch.owner].watcher),
+            ))
+        })
+    }
+
+    fn list(&self, first: At, links: fn(&Watch) -> Links) -> impl Iterator<Item = &Watch> {
+        let watch = |at: At| (at != END).then(|| &self.watches[at]);
+        std::iter::successors(watch(first), move |before| watch(links(before).next))
+    }
+
+    fn find(&self, path: &str, who: Watcher) -> Option<At> {
+        let (place, owner) = (self.place_of.get(path)?, self.owner_of.get(&who)?);
+        self.pairs.get(&(*place, *owner)).copied()
+    }
+
+    fn place(&mut self, path: &str) -> At {
+        if let Some(at) = self.place_of.get(path) {
+            return *at;
+        }
+        let path: Arc<str> = Arc::from(path);
+        let at = self.places.insert(Place {
+            path: path.clone(),
+            first: END,
+            recursive: 0,
+        });
+        self.place_of.insert(path, at);
+        at
+    }
+
+    fn owner(&mut self, watcher: Watcher) -> At {
+        *self.owner_of.entry(watcher).or_insert_with(|| {
+            self.owners.insert(Owner {
+                watcher,
+                first: END,
+                ..Owner::default()
+            })
+        })
+    }
+
+    /// A watch without modes, in front of both lists.
+    fn link(&mut self, place: At, owner: At) -> At {
+        let (after, also_after) = (self.places[place].first, self.owners[owner].first);
+        let at = self.watches.insert(Watch {
+            place,
+            owner,
+            in_place: Links {
+                prev: END,
+                next: after,
+            },
+            in_owner: Links {
+                prev: END,
+                next: also_after,
+            },
+            ..Watch::default()
+        });
+        if after != END {
+            self.watches[after].in_place.prev = at;
+        }
+        if also_after != END {
+            self.watches[also_after].in_owner.prev = at;
+        }
+        self.places[place].first = at;
+        self.owners[owner].first = at;
+        self.pairs.insert((place, owner), at);
+        at
+    }
+
+    /// Clears modes; true if one was set. The watch stays linked.
+    fn clear(&mut self, at: At, on: On, modes: u8) -> bool {
+        let watch = &mut self.watches[at];
+        let (place, owner) = (watch.place, watch.owner);
+        let kept = match on {
+            On::Data => &mut watch.data,
+            On::Child => &mut watch.child,
+        };
+        let cleared = *kept & modes;
+        *kept &= !modes;
+        let is_last = cleared != 0 && *kept == 0;
+        if cleared & RECURSIVE != 0 {
+            self.recursive -= 1;
+            self.places[place].recursive -= 1;
+        }
+        match on {
+            On::Data if is_last => {
+                self.data -= 1;
+                self.owners[owner].data -= 1;
+            }
+            On::Child if is_last => self.child -= 1,
+            _ => (),
+        }
+        cleared != 0
+    }
+
+    /// Restores the invariants after modes were cleared.
+    fn unlink_if_unused(&mut self, at: At) {
+        if self.watches[at].data | self.watches[at].child != 0 {
+            return;
+        }
+        let Watch {
+            place,
+            owner,
+            in_place,
+            in_owner,
+            ..
+        } = self.watches.take(at);
+        self.pairs.remove(&(place, owner));
+        match in_place.prev {
+            END => self.places[place].first = in_place.next,
+            prev => self.watches[prev].in_place.next = in_place.next,
+        }
+        if in_place.next != END {
+            self.watches[in_place.next].in_place.prev = in_place.prev;
+        }
+        match in_owner.prev {
+            END => self.owners[owner].first = in_owner.next,
+            prev => self.watches[prev].in_owner.next = in_owner.next,
+        }
+        if in_owner.next != END {
+            self.watches[in_owner.next].in_owner.prev = in_owner.prev;
+        }
+        if self.places[place].first == END {
+            let place = self.places.take(place);
+            self.place_of.remove(&place.path);
+        }
+    }
+
+    /// Gives back what a peak of watches left behind.
+    fn release_memory(&mut self) {
+        if self.owner_of.is_empty() {
+            *self = Table {
+                selections: self.selections,
+                ..Table::default()
+            };
+        }
     }
 }
 
