@@ -1,5 +1,7 @@
 //! House rules as tests: who may use whom, what is banned where, and how large things may get.
 
+#![allow(clippy::unwrap_used)] // a test may panic
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

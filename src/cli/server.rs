@@ -19,7 +19,7 @@ mod exit {
 }
 
 /// Environment variables whose -D words are properties, the later one winning.
-const FLAGS: [&str; 2] = ["JVMFLAGS", "SERVER_JVMFLAGS"];
+const FLAGS: [&str; 2] = ["SERVER_JVMFLAGS", "JVMFLAGS"];
 
 /// Runs a server until it is told to stop.
 pub fn run(properties: &[String], config: Option<&Path>) -> ExitCode {

@@ -50,10 +50,10 @@ impl Replica {
 
     /// A new session is a transaction; the client is welcomed when it is applied.
     fn create(&mut self, now: Now, conn: Arc<Conn>, timeout: Duration, read_only: Option<bool>) {
-        let mut id = self.ids.next();
+        let mut id = self.ids.next_id();
         while self.sessions.contains_key(&id) {
             // The clock may repeat after a reboot of the host, while sessions outlive it.
-            id = self.ids.next();
+            id = self.ids.next_id();
         }
         self.tracker.track(id, timeout, now.mono);
         let lane = Arc::new(Lane::new(id, timeout, now.mono));

@@ -116,6 +116,7 @@ pub struct Replica {
     scratch: BytesMut,
     wakes: Wakes,
     latencies: Latencies,
+    digest_differed: bool,
 }
 
 impl Replica {
@@ -157,6 +158,7 @@ impl Replica {
             scratch: BytesMut::new(),
             wakes: Wakes::default(),
             latencies: Latencies::default(),
+            digest_differed: false,
         };
         for session in orphans {
             replica.propose(

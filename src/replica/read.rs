@@ -3,7 +3,9 @@
 //! Source: `FinalRequestProcessor.processRequest`.
 
 use jute::data::{Id, Stat};
-use jute::proto::{MultiHeader, MultiOp, ReplyHeader, SetWatches2, WatchableRequest, xid};
+use jute::proto::{
+    AddWatchRequest, MultiHeader, MultiOp, ReplyHeader, SetWatches2, WatchableRequest, xid,
+};
 use jute::{ErrorCode, OpCode, Str, Writer};
 
 use super::conn::Conn;
@@ -92,46 +94,45 @@ impl Read<'_> {
             ReadRequest::GetEphemerals(prefix) => self.get_ephemerals(prefix.as_deref(), wakes),
             ReadRequest::Sync(path) => self.ok(wakes, |w| w.text(path.as_deref())),
             ReadRequest::MultiRead(request) => self.multi_read(&request.ops, wakes),
-            ReadRequest::SetWatches(request) | ReadRequest::SetWatches2(request) => {
-                self.set_watches(request, wakes)?;
-                self.ok(wakes, |_| ())
-            }
-            ReadRequest::AddWatch(request) => {
-                let path = request
-                    .path
-                    .as_deref()
-                    .ok_or(ErrorCode::MARSHALLING_ERROR)?;
-                match request.mode {
-                    0 => self.watch_persistent(path),
-                    1 => self.gate.watch(self.conn, On::Data, path, Mode::Recursive),
-                    _ => return Err(ErrorCode::MARSHALLING_ERROR),
-                }
-                self.ok(wakes, |w| w.i32(ErrorCode::OK.0))
-            }
-            ReadRequest::CheckWatches(request) => {
-                let path = watch_path(request.kind, request.path.as_ref())?;
-                let found = self.gate.has_watch(self.conn, request.kind, path);
-                if found {
-                    self.ok(wakes, |_| ())
-                } else {
-                    Err(ErrorCode::NO_WATCHER)
-                }
-            }
-            ReadRequest::RemoveWatches(request) => {
-                let path = watch_path(request.kind, request.path.as_ref())?;
-                let found = self.gate.unwatch(self.conn, request.kind, path);
-                if found {
-                    self.ok(wakes, |_| ())
-                } else {
-                    Err(ErrorCode::NO_WATCHER)
-                }
-            }
             ReadRequest::WhoAmI => {
                 let info = Some(auth::who_am_i(self.ids));
                 self.ok(wakes, |w| w.put(&info))
             }
+            ReadRequest::SetWatches(_)
+            | ReadRequest::SetWatches2(_)
+            | ReadRequest::AddWatch(_)
+            | ReadRequest::CheckWatches(_)
+            | ReadRequest::RemoveWatches(_) => self.serve_watch(request, wakes),
             ReadRequest::Undecodable(_) => Err(ErrorCode::MARSHALLING_ERROR),
             ReadRequest::Unknown(_) => Err(ErrorCode::UNIMPLEMENTED),
+        }
+    }
+
+    /// Requests that only move watches.
+    fn serve_watch(&self, request: &ReadRequest, wakes: &mut Wakes) -> Result<(), ErrorCode> {
+        match request {
+            ReadRequest::SetWatches(request) | ReadRequest::SetWatches2(request) => {
+                self.set_watches(request, wakes)?;
+                self.ok(wakes, |_| ())
+            }
+            ReadRequest::AddWatch(request) => self.add_watch(request, wakes),
+            ReadRequest::CheckWatches(request) => {
+                let path = watch_path(request.kind, request.path.as_ref())?;
+                self.found(self.gate.has_watch(self.conn, request.kind, path), wakes)
+            }
+            ReadRequest::RemoveWatches(request) => {
+                let path = watch_path(request.kind, request.path.as_ref())?;
+                self.found(self.gate.unwatch(self.conn, request.kind, path), wakes)
+            }
+            _ => Err(ErrorCode::MARSHALLING_ERROR),
+        }
+    }
+
+    fn found(&self, found: bool, wakes: &mut Wakes) -> Result<(), ErrorCode> {
+        if found {
+            self.ok(wakes, |_| ())
+        } else {
+            Err(ErrorCode::NO_WATCHER)
         }
     }
 
@@ -242,6 +243,19 @@ impl Read<'_> {
                 w.i32(err);
             }
         }
+    }
+
+    fn add_watch(&self, request: &AddWatchRequest, wakes: &mut Wakes) -> Result<(), ErrorCode> {
+        let path = request
+            .path
+            .as_deref()
+            .ok_or(ErrorCode::MARSHALLING_ERROR)?;
+        match request.mode {
+            0 => self.watch_persistent(path),
+            1 => self.gate.watch(self.conn, On::Data, path, Mode::Recursive),
+            _ => return Err(ErrorCode::MARSHALLING_ERROR),
+        }
+        self.ok(wakes, |w| w.i32(ErrorCode::OK.0))
     }
 
     /// Watches a client sets again after a reconnect. What changed meanwhile is told at once and not watched.

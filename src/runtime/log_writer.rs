@@ -68,7 +68,8 @@ impl LogQueue {
 
 /// Starts the thread that owns `log`.
 ///
-/// A sync that takes longer than `slow_sync` is warned of. A record that cannot be written or synced ends the process: nothing after a failed sync can be believed.
+/// A sync that takes longer than `slow_sync` is warned of. A record that cannot be written or synced ends the process:
+/// nothing after a failed sync can be believed.
 ///
 /// # Errors
 /// If the thread cannot be started.

@@ -25,10 +25,14 @@ impl IdSource {
     }
 
     /// An id that this source did not give before. Never 0.
-    pub fn next(&mut self) -> SessionId {
+    pub fn next_id(&mut self) -> SessionId {
         let id = self.next;
         self.next = self.next.wrapping_add(1);
-        if id == 0 { self.next() } else { SessionId(id) }
+        if id == 0 {
+            self.next_id()
+        } else {
+            SessionId(id)
+        }
     }
 }
 
@@ -39,9 +43,9 @@ mod tests {
     #[test]
     fn ids_carry_the_server_and_the_clock() {
         let mut ids = IdSource::new(1, 0x12_3456_789a);
-        assert_eq!(ids.next(), SessionId(0x0112_3456_789a_0000));
-        assert_eq!(ids.next(), SessionId(0x0112_3456_789a_0001));
-        assert_eq!(IdSource::new(0x80, 0).next(), SessionId(i64::MIN + 1));
-        assert_eq!(IdSource::new(0, 0).next(), SessionId(1));
+        assert_eq!(ids.next_id(), SessionId(0x0112_3456_789a_0000));
+        assert_eq!(ids.next_id(), SessionId(0x0112_3456_789a_0001));
+        assert_eq!(IdSource::new(0x80, 0).next_id(), SessionId(i64::MIN + 1));
+        assert_eq!(IdSource::new(0, 0).next_id(), SessionId(1));
     }
 }

@@ -345,7 +345,8 @@ impl<'a> Replay<'a> {
         }
         if first && self.trusted {
             self.notes.push(format!(
-                "the logs begin at {found}; what came before is not there, and snapshot.trust.empty says that this is fine"
+                "the logs begin at {found}; what came before is not there, and \
+                 snapshot.trust.empty says that this is fine"
             ));
             return Ok(());
         }
