@@ -10,6 +10,8 @@ pub mod prep;
 pub mod replica;
 pub mod runtime;
 pub mod session;
+#[cfg(test)]
+mod sim;
 pub mod storage;
 pub mod tree;
 pub mod watch;

@@ -31,3 +31,6 @@ pub use error::StorageError;
 pub use names::{Dirs, INITIALIZE, VERSION_DIR};
 pub use os_disk::OsDisk;
 pub use recover::{Base, RecoverOptions, Recovered, recover};
+
+#[cfg(test)]
+mod tests;

@@ -331,7 +331,9 @@ impl<'a> Stream<'a> {
         self.before += self.at as u64;
         (self.at, self.summed) = (0, 0);
         let have = self.buf.len();
-        self.buf.resize(have + CHUNK, 0);
+        let more = self.before.clamp(CHUNK_MIN, CHUNK_MAX) as usize;
+        self.buf
+            .resize(have + more.max(have.min(CHUNK_MAX as usize)), 0);
         let count = loop {
             match self.source.read(&mut self.buf[have..]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -454,5 +456,8 @@ const DIGEST_SECTION: usize = 20 + SEAL;
 /// Bytes of the last zxid's section with its seal.
 const LAST_ZXID_SECTION: usize = 8 + SEAL;
 
-/// Bytes read at once.
-const CHUNK: usize = 1 << 20;
+/// Bytes read at once at first; more as the file turns out to be larger.
+const CHUNK_MIN: u64 = 16 << 10;
+
+/// Bytes read at once at most.
+const CHUNK_MAX: u64 = 1 << 20;

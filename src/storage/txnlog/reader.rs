@@ -228,7 +228,7 @@ impl LogReader {
         let (mut adler, mut at, mut zeros) = (Adler32::new(), start, 0u64);
         let mut held: Option<u8> = None;
         let mut sum = None;
-        let mut chunk = vec![0; CHUNK];
+        let mut chunk = self.chunk(start, 0);
         while zeros < LOOKAHEAD {
             let count = self.read_at(at, &mut chunk)?;
             if count == 0 {
@@ -258,7 +258,7 @@ impl LogReader {
     fn rest(&self, from: u64) -> Result<Rest, StorageError> {
         let mut rest = Rest::Zeros;
         let (mut zeros, mut budget) = (0, SCAN_MAX);
-        let mut chunk = vec![0; CHUNK + RECORD_HEAD];
+        let mut chunk = self.chunk(from, RECORD_HEAD);
         let mut at = from;
         while zeros < LOOKAHEAD {
             let count = self.read_at(at, &mut chunk)?;
@@ -321,6 +321,12 @@ impl LogReader {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, StorageError> {
         let read = self.file.read_at(offset, buf);
         read.map_err(|error| StorageError::io("read", &self.path, error))
+    }
+
+    /// Room to read from `from` on, no more than the file has; `more` bytes beyond the usual size.
+    fn chunk(&self, from: u64, more: usize) -> Vec<u8> {
+        let left = usize::try_from(self.len.saturating_sub(from)).unwrap_or(usize::MAX);
+        vec![0; (CHUNK + more).min(left.max(RECORD_OVERHEAD))]
     }
 
     /// Makes `want` bytes available in `buf`, or all that are left.
