@@ -44,14 +44,16 @@ impl Tracker {
         }
     }
 
-    /// `id` gave a sign of life. False if it is unknown or closing.
+    /// `id` gave a sign of life, and has `timeout` from now on: less than before is less. False if it is unknown or
+    /// closing.
+    ///
+    /// Source: `SessionTrackerImpl.touchSession`, `ExpiryQueue.update`.
     pub fn touch(&mut self, id: SessionId, timeout: Duration, now: Mono) -> bool {
-        let Some(Place::Expires(before)) = self.sessions.get(&id).copied() else {
-            return false;
-        };
-        // Never earlier than before: a shorter timeout counts from the next touch on.
-        self.move_to(id, self.bucket(now + timeout).max(before));
-        true
+        let is_live = self.is_live(id);
+        if is_live {
+            self.move_to(id, self.bucket(now + timeout));
+        }
+        is_live
     }
 
     /// Whether `id` is tracked and not closing.
@@ -179,6 +181,9 @@ impl Tracker {
 
 #[cfg(test)]
 mod tests {
+    use rand::rngs::SmallRng;
+    use rand::{Rng, SeedableRng};
+
     use super::*;
 
     const TICK: Duration = Duration::from_millis(2000);
@@ -213,6 +218,54 @@ mod tests {
         assert_eq!(tracker.expire(Mono(8000), unheard), [SessionId(7)]);
         assert!(!tracker.touch(SessionId(7), TIMEOUT, Mono(8000)), "closing");
         assert!(!tracker.touch(SessionId(8), TIMEOUT, Mono(8000)), "unknown");
+    }
+
+    #[test]
+    fn a_session_resumed_with_a_shorter_timeout_expires_by_it() {
+        let mut tracker = one(0);
+        assert!(tracker.touch(SessionId(7), Duration::from_secs(40), Mono(0)));
+        assert!(tracker.touch(SessionId(7), TIMEOUT, Mono(1000)));
+        assert_eq!(tracker.expire(Mono(6000), unheard), [SessionId(7)]);
+    }
+
+    #[test]
+    fn lazy_touches_expire_whom_eager_ones_expire() {
+        for seed in 0..100 {
+            let mut rng = SmallRng::seed_from_u64(seed);
+            let (mut eager, mut lazy) = (Tracker::new(TICK), Tracker::new(TICK));
+            let mut heard: BTreeMap<SessionId, (Mono, Duration)> = BTreeMap::new();
+            for now in (0..400_000).step_by(500).map(Mono) {
+                let id = SessionId(rng.random_range(0..12));
+                let timeout = Duration::from_millis(rng.random_range(1..5) * 2100);
+                match rng.random_range(0..8) {
+                    0 => {
+                        let is_new = !eager.is_live(id) && !eager.is_closing(id);
+                        eager.track(id, timeout, now);
+                        lazy.track(id, timeout, now);
+                        if is_new || eager.is_live(id) {
+                            heard.insert(id, (now, timeout));
+                        }
+                    }
+                    1 => {
+                        eager.remove(id);
+                        lazy.remove(id);
+                    }
+                    _ if eager.is_live(id) => {
+                        let last = heard.get_mut(&id).unwrap();
+                        last.0 = now;
+                        assert!(eager.touch(id, last.1, now));
+                    }
+                    _ => (),
+                }
+                if rng.random_range(0..4) == 0 {
+                    let mut expired = eager.expire(now, unheard);
+                    expired.sort_unstable();
+                    let mut lazily = lazy.expire(now, |id| heard.get(&id).copied());
+                    lazily.sort_unstable();
+                    assert_eq!(expired, lazily, "seed {seed} at {now:?}");
+                }
+            }
+        }
     }
 
     #[test]
