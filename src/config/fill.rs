@@ -260,6 +260,12 @@ pub(super) fn handshakes(config: &mut Config, keys: &mut Lookup<'_>) {
     }
 }
 
+/// Hash functions of digest authentication, by Java's names for them.
+const DIGEST_ALGS: [&str; 11] = [
+    "SHA", "SHA1", "SHA-1", "SHA224", "SHA-224", "SHA256", "SHA-256", "SHA384", "SHA-384",
+    "SHA512", "SHA-512",
+];
+
 /// Source: `ZooKeeperServer`, `DigestAuthenticationProvider`, `FourLetterCommands.isEnabled`.
 pub(super) fn identities(config: &mut Config, keys: &mut Lookup<'_>) {
     config.skip_acl = keys.text("skipACL").as_deref() == Some("yes");
@@ -268,6 +274,10 @@ pub(super) fn identities(config: &mut Config, keys: &mut Lookup<'_>) {
     config.digest_alg = keys
         .text("DigestAuthenticationProvider.digestAlg")
         .unwrap_or_default();
+    if !DIGEST_ALGS.contains(&config.digest_alg.to_ascii_uppercase().as_str()) {
+        let why = "must be SHA-1, SHA-224, SHA-256, SHA-384 or SHA-512";
+        keys.error("DigestAuthenticationProvider.digestAlg", why);
+    }
     config.read_only_mode_enabled = keys.flag("readonlymode.enabled");
     let listed = keys.text("4lw.commands.whitelist").unwrap_or_default();
     let whitelist = &mut config.four_letter_whitelist;

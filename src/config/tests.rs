@@ -485,6 +485,15 @@ fn a_tls_port_needs_a_plain_one_beside_it() {
 }
 
 #[test]
+fn digest_authentication_needs_a_hash_function_this_server_has() {
+    let with = |name: &str| {
+        let key = "DigestAuthenticationProvider.digestAlg";
+        errors_of(&sources(&format!("{MINIMAL}{key}={name}\n"))).len()
+    };
+    assert_eq!((with("sha-512"), with("SHA1"), with("MD5")), (0, 0, 1));
+}
+
+#[test]
 fn what_is_not_built_is_named_unless_it_is_switched_off() {
     quiet("admin.enableServer=false\naudit.enable=false\n");
     warned(
@@ -842,6 +851,7 @@ fn other_value(key: &Key) -> String {
         ("snapshot.compression.method", _) => "gz".to_owned(),
         ("forceSync", _) => "no".to_owned(),
         ("skipACL", _) => "yes".to_owned(),
+        ("DigestAuthenticationProvider.digestAlg", _) => "SHA-256".to_owned(),
         ("dataDir" | "dataLogDir", _) => "/other".to_owned(),
         ("maxSessionTimeout", _) => "50000".to_owned(),
         (_, Bool) => (key.default != "true").to_string(),

@@ -22,7 +22,7 @@ use super::mailbox::{Mailbox, Message};
 use super::snapshotter::Snapshotter;
 use super::{entropy, shutdown};
 use crate::admin::four_letter::Admin;
-use crate::auth::AuthOptions;
+use crate::auth::{AuthOptions, DigestAlg};
 use crate::client_port::{self, BindError, ClientPort, Listener};
 use crate::config::{Config, HostPort, limits};
 use crate::prep::PrepOptions;
@@ -219,6 +219,8 @@ fn snapshot_options(config: &Config) -> SnapshotOptions {
 fn auth_options(config: &Config) -> AuthOptions {
     AuthOptions {
         digest_enabled: config.digest_auth_enabled,
+        // The configuration refuses every other name.
+        digest_alg: DigestAlg::named(&config.digest_alg).unwrap_or_default(),
         super_digest: config.super_digest.clone(),
         skip_acl: config.skip_acl,
         ..AuthOptions::default()
