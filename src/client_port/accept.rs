@@ -12,10 +12,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rustc_hash::FxBuildHasher;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{ClientPort, Stopping, conn};
+use super::{ClientPort, Stop, Stopping, conn};
 use crate::auth;
 use crate::replica::conn::Conn;
 
@@ -77,13 +76,13 @@ impl Listener {
     }
 
     /// Accepts until `stop`, each connection on a task that `tasks` tracks.
-    pub async fn run(self, port: Arc<ClientPort>, stop: CancellationToken, tasks: TaskTracker) {
+    pub async fn run(self, port: Arc<ClientPort>, stop: Stop, tasks: TaskTracker) {
         let census = Arc::new(Census::default());
         let ids = AtomicU64::new(1);
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
-                () = stop.cancelled() => return,
+                () = stop.requested() => return,
             };
             match accepted {
                 Ok((stream, remote)) => {
@@ -110,7 +109,7 @@ fn admit(
     stream: TcpStream,
     remote: SocketAddr,
     id: u64,
-    stop: &CancellationToken,
+    stop: &Stop,
     tasks: &TaskTracker,
 ) {
     let Some(place) = Census::enter(

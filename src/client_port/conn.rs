@@ -33,7 +33,12 @@ use crate::replica::{Input, Read};
 use crate::runtime::mailbox::Message;
 
 /// Serves `stream` until either side ends it.
-pub async fn serve(port: Arc<ClientPort>, stream: TcpStream, conn: Arc<Conn>, stop: Stopping) {
+pub(super) async fn serve(
+    port: Arc<ClientPort>,
+    stream: TcpStream,
+    conn: Arc<Conn>,
+    stop: Stopping,
+) {
     let opened = Instant::now();
     let mut task = Task {
         sessionless: Box::pin(sleep_until(opened + port.sessionless_timeout())),

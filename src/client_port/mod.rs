@@ -6,6 +6,7 @@ mod conn;
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -62,30 +63,56 @@ impl ClientPort {
     }
 }
 
-/// Tells a connection that the server stops.
-pub struct Stopping {
+/// Told once that the server stops; cheap to ask at every frame.
+#[derive(Clone, Default)]
+pub struct Stop {
+    set: Arc<AtomicBool>,
     token: CancellationToken,
+}
+
+impl Stop {
+    /// The server stops: accepting ends, and connections close once they have their answers.
+    pub fn set(&self) {
+        self.set.store(true, Ordering::Release);
+        self.token.cancel();
+    }
+
+    /// Waits for [`Stop::set`].
+    pub async fn requested(&self) {
+        self.token.cancelled().await;
+    }
+}
+
+/// A connection's view of [`Stop`].
+struct Stopping {
+    set: Arc<AtomicBool>,
     cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
+    armed: bool,
 }
 
 impl Stopping {
-    /// Follows `token`.
-    pub fn new(token: &CancellationToken) -> Self {
+    fn new(stop: &Stop) -> Self {
+        let cancelled = Box::pin(stop.token.clone().cancelled_owned());
         Stopping {
-            token: token.clone(),
-            cancelled: Box::pin(token.clone().cancelled_owned()),
+            set: stop.set.clone(),
+            cancelled,
+            armed: false,
         }
     }
 
     fn is_set(&self) -> bool {
-        self.token.is_cancelled()
+        self.set.load(Ordering::Acquire)
     }
 
+    /// Wakes the task once when it is set. A task's waker stays the same, so one registration is enough.
     fn poll_set(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_set() {
-            Poll::Ready(())
-        } else {
-            self.cancelled.as_mut().poll(cx)
+            return Poll::Ready(());
         }
+        if !self.armed {
+            self.armed = true;
+            return self.cancelled.as_mut().poll(cx);
+        }
+        Poll::Pending
     }
 }

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::clock::Clock;
@@ -23,7 +22,7 @@ use super::snapshotter::Snapshotter;
 use super::{entropy, shutdown};
 use crate::admin::four_letter::Admin;
 use crate::auth::{AuthOptions, DigestAlg};
-use crate::client_port::{self, BindError, ClientPort, Listener};
+use crate::client_port::{self, BindError, ClientPort, Listener, Stop};
 use crate::config::{Config, HostPort, limits};
 use crate::prep::PrepOptions;
 use crate::replica::gate::Gate;
@@ -62,7 +61,7 @@ pub struct Server {
     log: Arc<LogQueue>,
     threads: Vec<JoinHandle<()>>,
     log_thread: JoinHandle<()>,
-    stop: CancellationToken,
+    stop: Stop,
     tasks: TaskTracker,
     address: Option<SocketAddr>,
     _locks: Vec<DataLock>,
@@ -111,7 +110,7 @@ impl Server {
         let (threads, log_thread) =
             start_threads(&config, &disk, &dirs, replica, &gate, &mailbox, &log, clock)?;
 
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let (stop, tasks) = (Stop::default(), TaskTracker::new());
         let address = match listener {
             Some(listener) => {
                 let address = listener.address()?;
@@ -145,7 +144,7 @@ impl Server {
     pub async fn run(self) -> io::Result<()> {
         let signal = shutdown::requested().await?;
         tracing::info!("{signal}: stopping; what was accepted is finished first");
-        self.stop.cancel();
+        self.stop.set();
         self.tasks.close();
         if tokio::time::timeout(GRACE, self.tasks.wait())
             .await
@@ -348,7 +347,7 @@ fn start_threads(
 }
 
 /// Source: `DatadirCleanupManager`.
-fn start_purging(config: &Config, disk: Arc<dyn Disk>, dirs: Dirs, stop: &CancellationToken) {
+fn start_purging(config: &Config, disk: Arc<dyn Disk>, dirs: Dirs, stop: &Stop) {
     let Some(interval) = config.purge_interval else {
         return;
     };
@@ -358,7 +357,7 @@ fn start_purging(config: &Config, disk: Arc<dyn Disk>, dirs: Dirs, stop: &Cancel
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
-                () = stop.cancelled() => return,
+                () = stop.requested() => return,
             }
             let (disk, dirs) = (disk.clone(), dirs.clone());
             let purging = tokio::task::spawn_blocking(move || purge::purge(&*disk, &dirs, retain));
