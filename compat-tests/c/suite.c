@@ -400,7 +400,7 @@ static void session_resumes_with_its_password(void)
     close_client(c);
 }
 
-/* The session of a killed process ends by itself, and its ephemerals with it. Runs first: it forks. */
+/* The session of a killed process ends by itself, and its ephemerals with it. First, as it forks. */
 static void session_of_a_killed_process_expires(void)
 {
     int ready[2];
