@@ -53,6 +53,7 @@ pub(super) async fn serve(
         latencies: Latencies::default(),
         frames_in: 0,
         last_word: false,
+        held_back: false,
         stop,
     };
     let end = task.run().await;
@@ -114,6 +115,7 @@ struct Task {
     latencies: Latencies,
     frames_in: u64,
     last_word: bool,
+    held_back: bool,
     stop: Stopping,
     sessionless: Pin<Box<Sleep>>,
 }
@@ -153,6 +155,9 @@ impl Task {
     }
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Ready> {
+        if self.may_go_on() {
+            return Poll::Ready(Ready::Again);
+        }
         if self.stop.poll_set(cx).is_ready() && self.phase != Phase::Connecting && self.is_idle() {
             return Poll::Ready(Ready::Again);
         }
@@ -173,6 +178,16 @@ impl Task {
             return Poll::Ready(Ready::Readable);
         }
         Poll::Pending
+    }
+
+    /// Whether what held frames back when the input was last looked at is over: the session was
+    /// decided on and the welcome written, or the client took its replies. No waker tells of
+    /// either, as this task did the writing.
+    fn may_go_on(&self) -> bool {
+        if self.phase == Phase::Connecting {
+            return self.conn.lane.get().is_some();
+        }
+        self.held_back && !self.is_held() && !self.stop.is_set()
     }
 
     /// Nothing is owed to the client, and it waits for nothing.
@@ -214,7 +229,11 @@ impl Task {
     }
 
     fn frames(&mut self, now: Mono) -> Result<(), End> {
-        while !self.is_held() && !self.stop.is_set() {
+        loop {
+            self.held_back = self.is_held();
+            if self.held_back || self.stop.is_set() {
+                break;
+            }
             let Some(word) = self.input.first_chunk::<4>().copied() else {
                 break;
             };
