@@ -117,6 +117,11 @@ pub fn parse_snapshot(name: &str) -> Option<Zxid> {
     parse(name, SNAPSHOT)
 }
 
+/// The zxid in the name of a snapshot that was not finished.
+pub fn parse_unfinished(name: &str) -> Option<Zxid> {
+    parse(name.strip_suffix(TMP)?, SNAPSHOT)
+}
+
 fn parse(name: &str, prefix: &str) -> Option<Zxid> {
     let mut parts = name.split('.');
     if parts.next() != Some(prefix) || name.ends_with(TMP) {

@@ -4,8 +4,8 @@ use super::{Dirs, Disk, StorageError, names, snapshot};
 use crate::base::Zxid;
 use std::path::PathBuf;
 
-/// Removes what the `keep` newest complete snapshots (at least 3) do not need: older snapshots, and logs that end
-/// before the oldest of the kept ones. Returns what was removed, oldest first.
+/// Removes what the `keep` newest complete snapshots (at least 3) do not need: older snapshots, finished or not,
+/// and logs that end before the oldest of the kept ones. Returns what was removed, oldest first.
 ///
 /// With no complete snapshot nothing is removed. Files whose names hold no zxid are left alone. Interrupted, it has
 /// removed only what is not needed.
@@ -28,7 +28,8 @@ pub fn purge(disk: &dyn Disk, dirs: &Dirs, keep: usize) -> Result<Vec<PathBuf>, 
         .max();
     let mut removed = Vec::new();
     // Snapshots before logs: a snapshot must not outlive the log that follows it.
-    for (zxid, path) in &snapshots {
+    let unfinished = names::sorted(disk, &dirs.data, names::parse_unfinished)?;
+    for (zxid, path) in snapshots.iter().chain(&unfinished) {
         if *zxid < oldest {
             remove(disk, path, &mut removed)?;
         }

@@ -124,7 +124,12 @@ impl SnapshotWriter {
             let mut w = Writer::for_file(&mut out);
             w.i64(self.zxid.0);
             w.i32(DIGEST_VERSION);
-            w.i64(digest as i64);
+            // Java knows no digest before the first transaction.
+            w.i64(if self.zxid == Zxid::ZERO {
+                0
+            } else {
+                digest as i64
+            });
             self.seal(&mut out)?;
         }
         if self.serialize_last_zxid {

@@ -342,6 +342,8 @@ fn purging_keeps_the_log_that_leads_to_the_oldest_kept_snapshot() {
     }
     disk.put(&in_folder("log.old"), b"");
     disk.put(&in_folder("snapshot.old"), b"");
+    disk.put(&in_folder("snapshot.5.tmp"), b"");
+    disk.put(&in_folder("snapshot.15.tmp"), b"");
     purge::purge(&disk, &dirs(), 1).unwrap();
     let names = disk.list(&dirs().data).unwrap();
     let expected = [
@@ -352,6 +354,7 @@ fn purging_keeps_the_log_that_leads_to_the_oldest_kept_snapshot() {
         "snapshot.10",
         "snapshot.12",
         "snapshot.14",
+        "snapshot.15.tmp",
         "snapshot.old",
     ];
     assert_eq!(names, expected);
