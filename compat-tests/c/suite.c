@@ -386,52 +386,68 @@ static void reconnect_keeps_session_and_watches(void)
     close_client(other);
 }
 
-static void session_resumes_with_its_password(void)
-{
-    struct client *c = new_client();
-    OK(create(c, "/resume", "", ZOO_EPHEMERAL));
-    clientid_t id = *zoo_client_id(c->zh);
-    struct client *second = open_client("", SESSION_MS, &id);
-    EQUAL(id.client_id, zoo_client_id(second->zh)->client_id);
-    struct Stat stat;
-    OK(zoo_exists(second->zh, "/resume", 0, &stat));
-    EQUAL(id.client_id, stat.ephemeralOwner);
-    close_client(second);
-    close_client(c);
-}
-
-/* The session of a killed process ends by itself, and its ephemerals with it. First, as it forks. */
-static void session_of_a_killed_process_expires(void)
+/* Another process with such a session and an ephemeral of it; `id` becomes the session's. */
+static pid_t start_process(int session_ms, const char *ephemeral, clientid_t *id)
 {
     int ready[2];
-    char byte;
     EQUAL(0, pipe(ready));
     pid_t child = fork();
     if (child == 0) {
         if (setjmp(failed) == 0) {
-            struct client *c = open_client("", 1000, NULL);
-            OK(create(c, "/killed", "", ZOO_EPHEMERAL));
-            EQUAL(1, write(ready[1], "", 1));
+            struct client *c = open_client("", session_ms, NULL);
+            OK(create(c, ephemeral, "", ZOO_EPHEMERAL));
+            EQUAL(sizeof *id, write(ready[1], zoo_client_id(c->zh), sizeof *id));
             pause();
         }
         _exit(1);
     }
     close(ready[1]);
-    if (read(ready[0], &byte, 1) != 1)
-        FAIL("the other process failed");
-    struct client *c = new_client();
-    OK(zoo_wexists(c->zh, "/killed", on_event, c, NULL));
+    ssize_t got = read(ready[0], id, sizeof *id);
+    close(ready[0]);
+    EQUAL(sizeof *id, got);
+    return child;
+}
+
+static void kill_process(pid_t child)
+{
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
+}
+
+/* The session of a killed process ends by itself, and its ephemerals with it. */
+static void session_of_a_killed_process_expires(void)
+{
+    clientid_t id;
+    pid_t child = start_process(1000, "/killed", &id);
+    struct client *c = new_client();
+    OK(zoo_wexists(c->zh, "/killed", on_event, c, NULL));
+    kill_process(child);
     EXPECT(c, ZOO_DELETED_EVENT, "/killed");
     close_client(c);
+}
+
+static void session_resumes_with_its_password(void)
+{
+    clientid_t id;
+    kill_process(start_process(SESSION_MS, "/resume", &id));
+    struct client *c = open_client("", SESSION_MS, &id);
+    EQUAL(id.client_id, zoo_client_id(c->zh)->client_id);
+    struct Stat stat;
+    OK(zoo_exists(c->zh, "/resume", 0, &stat));
+    EQUAL(id.client_id, stat.ephemeralOwner);
+    close_client(c);
+    struct client *other = new_client();
+    EQUAL(ZNONODE, zoo_exists(other->zh, "/resume", 0, NULL));
+    close_client(other);
 }
 
 int main(int argc, char **argv)
 {
     static const struct { const char *name; void (*body)(void); } checks[] = {
 #define CHECK(name) {#name, name}
+        /* These fork, so they come before any thread of the client. */
         CHECK(session_of_a_killed_process_expires),
+        CHECK(session_resumes_with_its_password),
         CHECK(create_read_write_delete),
         CHECK(refusals),
         CHECK(znode_kinds),
@@ -441,7 +457,6 @@ int main(int argc, char **argv)
         CHECK(sync_after_writes),
         CHECK(chroot_everywhere),
         CHECK(reconnect_keeps_session_and_watches),
-        CHECK(session_resumes_with_its_password),
     };
     volatile int failures = 0;
     if (argc != 2)

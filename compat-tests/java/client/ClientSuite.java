@@ -649,19 +649,23 @@ public final class ClientSuite {
     }
 
     private static void sessionMoves() throws Exception {
-        Client first = new Client();
-        first.create("/moves", "", CreateMode.EPHEMERAL);
-        long id = first.zk.getSessionId();
-        List<KeeperState> states = Collections.synchronizedList(new ArrayList<>());
-        ZooKeeper second = new ZooKeeper(
-            server, SESSION_MS, e -> states.add(e.getState()), id, first.zk.getSessionPasswd());
-        Checks.await("resumed", () -> states.contains(KeeperState.SyncConnected));
-        Checks.equal(id, second.getSessionId(), "session id");
-        Checks.equal(id, second.exists("/moves", false).getEphemeralOwner(), "owner");
-        second.close();
-        first.close();
-        try (Client c = new Client()) {
-            Checks.that(c.zk.exists("/moves", false) == null, "closed by its second holder");
+        try (Relay relay = new Relay(server); Client other = new Client()) {
+            Client first = new Client(relay.address(), SESSION_MS);
+            first.create("/moves", "", CreateMode.EPHEMERAL);
+            long id = first.zk.getSessionId();
+            // Otherwise the first would take its session back at once.
+            relay.shut();
+            BlockingQueue<KeeperState> states = new LinkedBlockingQueue<>();
+            ZooKeeper second = new ZooKeeper(
+                server, SESSION_MS, e -> states.add(e.getState()), id, first.zk.getSessionPasswd());
+            Checks.equal(KeeperState.SyncConnected,
+                states.poll(Checks.DEADLINE_MS, TimeUnit.MILLISECONDS), "resumed");
+            Checks.equal(id, second.getSessionId(), "session id");
+            Checks.equal(id, second.exists("/moves", false).getEphemeralOwner(), "owner");
+            second.close();
+            Checks.that(other.zk.exists("/moves", false) == null, "closed by its second holder");
+            relay.open();
+            Checks.await("the first is told", () -> first.state == KeeperState.Expired);
         }
     }
 
