@@ -149,22 +149,21 @@ impl Start {
             .into_iter()
             .rev()
         {
-            let reason = if !snapshot::looks_complete(disk, &path)? {
-                "it is empty or was not written to its end".to_owned()
-            } else {
-                match snapshot::read(disk, &path, zxid, options.tree.clone()) {
+            let reason = match snapshot::looks_complete(disk, &path) {
+                Ok(false) => "it is empty or was not written to its end".to_owned(),
+                Ok(true) => match snapshot::read(disk, &path, zxid, options.tree.clone()) {
                     Ok(loaded) => {
-                        start.tree = Some(loaded.tree);
-                        start.zxid = zxid;
-                        start.digest = loaded.digest;
-                        start.ttl_znodes = loaded.ttl_znodes;
-                        start.base = Base::Snapshot(path);
+                        start.take(zxid, path, loaded);
                         return Ok(start);
                     }
                     Err(problem) => {
                         failed = true;
                         problem.to_string()
                     }
+                },
+                Err(error) => {
+                    failed = true;
+                    error.to_string()
                 }
             };
             if start.newest_skipped.is_none() {
@@ -180,6 +179,14 @@ impl Start {
         }
         start.tree = Some(Tree::new(options.tree.clone()));
         Ok(start)
+    }
+
+    fn take(&mut self, zxid: Zxid, path: PathBuf, loaded: snapshot::Loaded) {
+        self.tree = Some(loaded.tree);
+        self.zxid = zxid;
+        self.digest = loaded.digest;
+        self.ttl_znodes = loaded.ttl_znodes;
+        self.base = Base::Snapshot(path);
     }
 
     fn reasons(&self) -> Vec<String> {

@@ -117,17 +117,19 @@ fn what_was_synced_survives_many_crashes_in_a_row() {
             disk.reboot();
             let what = format!("seed {seed}, life {life}");
             // The power may fail while recovery tidies up, too.
-            let attempt = disk.fork(seed + life);
-            attempt.crash_at(1);
-            let _ = recover_sim(&attempt);
-            attempt.reboot();
-            for disk in [&attempt, &disk] {
-                let recovered = recover_sim(disk).unwrap_or_else(|error| panic!("{what}: {error}"));
-                check_recovered(&recovered, &outcome, &what);
-                outcome
-                    .history
-                    .retain(|zxid, _| *zxid <= recovered.last_zxid);
+            for crash in 1..5 {
+                let attempt = disk.fork(seed + life);
+                attempt.crash_at(crash);
+                let _ = recover_sim(&attempt);
+                attempt.reboot();
+                let again = recover_sim(&attempt).unwrap_or_else(|error| panic!("{what}: {error}"));
+                check_recovered(&again, &outcome, &what);
             }
+            let recovered = recover_sim(&disk).unwrap_or_else(|error| panic!("{what}: {error}"));
+            check_recovered(&recovered, &outcome, &what);
+            outcome
+                .history
+                .retain(|zxid, _| *zxid <= recovered.last_zxid);
             history = outcome.history;
         }
     }

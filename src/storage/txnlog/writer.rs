@@ -264,13 +264,14 @@ impl LogWriter {
 }
 
 impl OpenLog {
-    /// Writes at the end of the records and leaves the file `len` bytes long at least.
+    /// Writes at the end of the records and leaves the file `len` bytes long at least. The bytes come first, so that a
+    /// file of zeros without a header, with which Java would not start, can only be left by a power failure.
     fn append(&mut self, bytes: &[u8], len: u64) -> io::Result<()> {
-        if len > self.len && len > self.position + bytes.len() as u64 {
-            self.file.preallocate(len)?;
-        }
         self.file.write_at(self.position, bytes)?;
         self.position += bytes.len() as u64;
+        if len > self.len.max(self.position) {
+            self.file.preallocate(len)?;
+        }
         self.len = len.max(self.position);
         Ok(())
     }
