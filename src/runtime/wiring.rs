@@ -190,7 +190,9 @@ fn recover(disk: &Arc<dyn Disk>, dirs: &Dirs, config: &Config) -> Result<Tree, S
     let options = RecoverOptions {
         tree: tree_options(config),
         create_dirs: config.datadir_autocreate,
-        create_database: config.db_autocreate,
+        // zookeeper.db.autocreate concerns members of an ensemble, who might have lost what others have. Java serves an
+        // empty database here too.
+        create_database: true,
         trust_empty_snapshot: config.snapshot_trust_empty,
         snapshot: snapshot_options(config),
     };
