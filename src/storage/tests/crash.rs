@@ -280,3 +280,82 @@ fn a_size_limit_begins_a_new_file() {
     assert_eq!(names, ["log.1", "log.3", "log.5", "snapshot.0"]);
     assert_eq!(log.size(), 3 * 216);
 }
+
+/// Writes a snapshot as Java does: each znode as it is when the walk comes by, while `server` goes on writing.
+fn write_fuzzy(server: &mut Server, rng: &mut SmallRng) {
+    let (zxid, disk) = (server.zxid, Arc::new(server.disk.clone()));
+    let options = SnapshotOptions::default();
+    let mut writer =
+        snapshot::SnapshotWriter::begin(disk, &dirs().data, zxid, None, &options).unwrap();
+    let mut out = BytesMut::new();
+    let frozen = server.tree.freeze().unwrap();
+    frozen.header(&mut out);
+    server.tree.thaw(frozen);
+    let mut todo = vec![String::new()];
+    while let Some(path) = todo.pop() {
+        for _ in 0..rng.random_range(0..3) {
+            write_anything(server, rng);
+        }
+        let Some(znode) = server.tree.find(&path) else {
+            continue;
+        };
+        let mut w = jute::Writer::for_file(&mut out);
+        w.text(Some(&path));
+        w.buffer(server.tree.data(znode));
+        // The first line of the ACL table is that of the config, which is the first to need one.
+        w.i64(if path == "/zookeeper/config" { 1 } else { -1 });
+        w.put(&server.tree.persisted(znode));
+        let mut children: Vec<_> = server.tree.children(znode).collect();
+        children.sort_unstable();
+        todo.extend(children.iter().map(|name| format!("{path}/{name}")));
+    }
+    jute::Writer::for_file(&mut out).text(Some("/"));
+    writer.body(&out).unwrap();
+    writer.finish().unwrap();
+}
+
+/// A create, setData or delete in a small tree of two levels.
+fn write_anything(server: &mut Server, rng: &mut SmallRng) {
+    let parent = format!("/p{}", rng.random_range(0..4));
+    if server.tree.find(&parent).is_none() {
+        return server.create(&parent, b"");
+    }
+    let child = format!("{parent}/c{}", rng.random_range(0..4));
+    let has_children = server.tree.child_count(server.tree.find(&parent).unwrap()) > 0;
+    match (server.tree.find(&child).is_some(), rng.random_range(0..3)) {
+        (false, 0) if !has_children => delete(server, &parent),
+        (false, _) => server.create(&child, b"new"),
+        (true, 0) => delete(server, &child),
+        (true, n) => server.set(&child, &[n]),
+    }
+}
+
+fn delete(server: &mut Server, path: &str) {
+    server.write(Txn::Delete(DeleteTxn {
+        path: Some(path.into()),
+    }));
+}
+
+#[test]
+fn a_fuzzy_snapshot_and_the_log_give_the_tree_of_a_clean_replay() {
+    let mut grown = 0;
+    for seed in 0..100 {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let disk = SimDisk::new(seed);
+        let mut server = Server::start(&disk).unwrap();
+        (0..40).for_each(|_| write_anything(&mut server, &mut rng));
+        let begun = server.zxid;
+        write_fuzzy(&mut server, &mut rng);
+        grown += server.zxid.0 - begun.0;
+        (0..10).for_each(|_| write_anything(&mut server, &mut rng));
+        server.sync();
+        let fuzzy = recover_sim(&disk).unwrap();
+        let name = format!("snapshot.{:x}", begun.0);
+        assert_eq!(fuzzy.base, Base::Snapshot(in_folder(&name)));
+        assert_eq!(picture(&fuzzy.tree), picture(&server.tree), "seed {seed}");
+        disk.remove(&in_folder(&name)).unwrap();
+        let clean = recover_sim(&disk).unwrap();
+        assert_eq!(picture(&clean.tree), picture(&server.tree), "seed {seed}");
+    }
+    assert!(grown > 500, "{grown} writes during the walks");
+}
