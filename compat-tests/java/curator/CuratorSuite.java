@@ -66,32 +66,32 @@ public final class CuratorSuite {
         try (CuratorFramework root = client("", null)) {
             root.create().orSetData().forPath("/chroot");
         }
-        checks.run("framework_calls", CuratorSuite::frameworkCalls);
-        checks.run("transaction", CuratorSuite::transaction);
-        checks.run("protected_create_survives_a_cut", CuratorSuite::protectedCreate);
-        checks.run("leader_latch", () -> leaderLatch("", null));
-        checks.run("leader_latch_in_chroot_and_namespace", () -> leaderLatch("/chroot", "spaced"));
-        checks.run("leader_latch_after_expiry", CuratorSuite::leaderLatchAfterExpiry);
-        checks.run("leader_selector", CuratorSuite::leaderSelector);
-        checks.run("mutex", () -> mutex("", null));
-        checks.run("mutex_in_chroot_and_namespace", () -> mutex("/chroot", "spaced"));
-        checks.run("read_write_lock", CuratorSuite::readWriteLock);
-        checks.run("semaphore", CuratorSuite::semaphore);
-        checks.run("barrier", CuratorSuite::barrier);
-        checks.run("double_barrier", CuratorSuite::doubleBarrier);
-        checks.run("shared_count", CuratorSuite::sharedCount);
-        checks.run("distributed_atomic_long", CuratorSuite::atomicLong);
-        checks.run("distributed_queue", CuratorSuite::distributedQueue);
-        checks.run("simple_distributed_queue", CuratorSuite::simpleQueue);
-        checks.run("curator_cache", () -> curatorCache("", null));
-        checks.run(
+        checks.add("framework_calls", CuratorSuite::frameworkCalls);
+        checks.add("transaction", CuratorSuite::transaction);
+        checks.add("protected_create_survives_a_cut", CuratorSuite::protectedCreate);
+        checks.add("leader_latch", () -> leaderLatch("", null));
+        checks.add("leader_latch_in_chroot_and_namespace", () -> leaderLatch("/chroot", "spaced"));
+        checks.add("leader_latch_after_expiry", CuratorSuite::leaderLatchAfterExpiry);
+        checks.add("leader_selector", CuratorSuite::leaderSelector);
+        checks.add("mutex", () -> mutex("", null));
+        checks.add("mutex_in_chroot_and_namespace", () -> mutex("/chroot", "spaced"));
+        checks.add("read_write_lock", CuratorSuite::readWriteLock);
+        checks.add("semaphore", CuratorSuite::semaphore);
+        checks.add("barrier", CuratorSuite::barrier);
+        checks.add("double_barrier", CuratorSuite::doubleBarrier);
+        checks.add("shared_count", CuratorSuite::sharedCount);
+        checks.add("distributed_atomic_long", CuratorSuite::atomicLong);
+        checks.add("distributed_queue", CuratorSuite::distributedQueue);
+        checks.add("simple_distributed_queue", CuratorSuite::simpleQueue);
+        checks.add("curator_cache", () -> curatorCache("", null));
+        checks.add(
             "curator_cache_in_chroot_and_namespace", () -> curatorCache("/chroot", "spaced"));
-        checks.run("persistent_watcher_over_a_cut", CuratorSuite::persistentWatcher);
-        checks.run("persistent_node", CuratorSuite::persistentNode);
-        checks.run("persistent_ttl_node", CuratorSuite::persistentTtlNode);
-        checks.run("group_member", CuratorSuite::groupMember);
-        checks.run("service_discovery", () -> serviceDiscovery("", null));
-        checks.run("service_discovery_in_chroot_and_namespace",
+        checks.add("persistent_watcher_over_a_cut", CuratorSuite::persistentWatcher);
+        checks.add("persistent_node", CuratorSuite::persistentNode);
+        checks.add("persistent_ttl_node", CuratorSuite::persistentTtlNode);
+        checks.add("group_member", CuratorSuite::groupMember);
+        checks.add("service_discovery", () -> serviceDiscovery("", null));
+        checks.add("service_discovery_in_chroot_and_namespace",
             () -> serviceDiscovery("/chroot", "spaced"));
         checks.finish();
     }

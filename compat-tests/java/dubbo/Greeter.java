@@ -1,5 +1,5 @@
 /** The service that the provider offers and the consumer calls. */
 public interface Greeter {
-    /** The greeting, with the port of the provider that gave it. */
+    /** The port of the provider that answers. */
     String greet(String name);
 }

@@ -12,7 +12,7 @@ public final class Provider {
         protocol.setHost("127.0.0.1");
         ServiceConfig<Greeter> service = new ServiceConfig<>();
         service.setInterface(Greeter.class);
-        service.setRef(name -> "hello " + name + " from " + port);
+        service.setRef(name -> String.valueOf(port));
         Settings.bootstrap("greeter-provider", args[0]).protocol(protocol).service(service).start();
         System.out.println("registered");
         Settings.bootstrap("greeter-provider", args[0]).await();

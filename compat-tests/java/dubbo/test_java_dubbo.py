@@ -72,21 +72,24 @@ def lists(*ports):
     return [f"{discovery} {sorted(ports)}" for discovery in DISCOVERIES]
 
 
+def answers(*ports):
+    return [f"{discovery} answered by {sorted(ports)}" for discovery in DISCOVERIES]
+
+
 def test_dubbo_providers_come_and_go_in_the_consumers_list(server, run):
     address = f"{server.host}:{server.port}"
     first_port, second_port = free_port(), free_port()
     consumer = run("Consumer", address)
     first = run("Provider", address, first_port)
-    consumer.await_lines(*lists(first_port))
-    consumer.say("call")
-    consumer.await_lines(*(f"{d} answer hello you from {first_port}" for d in DISCOVERIES))
     second = run("Provider", address, second_port)
     consumer.await_lines(*lists(first_port, second_port))
+    consumer.say("call")
+    consumer.await_lines(*answers(first_port, second_port))
 
     first.process.kill()
     consumer.await_lines(*lists(second_port))
     consumer.say("call")
-    consumer.await_lines(*(f"{d} answer hello you from {second_port}" for d in DISCOVERIES))
+    consumer.await_lines(*answers(second_port))
 
     server.kill()
     server.restart()

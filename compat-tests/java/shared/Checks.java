@@ -1,9 +1,13 @@
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicReference;
 
 /**
@@ -20,14 +24,19 @@ final class Checks {
      */
     static final long DEADLINE_MS = 20_000;
     private static final long CHECK_MS = 60_000;
+    private static final int AT_ONCE = 4;
 
     interface Body {
         void run() throws Exception;
     }
 
+    private record Check(String name, Body body) {
+    }
+
     final String server;
     private final Set<String> only;
-    private final List<String> failed = new ArrayList<>();
+    private final List<Check> checks = new ArrayList<>();
+    private final List<String> failed = Collections.synchronizedList(new ArrayList<>());
     private int done;
 
     Checks(String[] args) {
@@ -35,18 +44,30 @@ final class Checks {
         only = new HashSet<>(List.of(args).subList(1, args.length));
     }
 
-    void run(String name, Body body) throws InterruptedException {
-        if (!only.isEmpty() && !only.contains(name)) {
-            return;
+    /** Runs it now, with no other check beside it. */
+    void alone(String name, Body body) throws InterruptedException {
+        if (only.isEmpty() || only.contains(name)) {
+            done++;
+            run(new Check(name, body));
         }
+    }
+
+    /** Runs it in finish(), beside others: most of a check is waiting. */
+    void add(String name, Body body) {
+        if (only.isEmpty() || only.contains(name)) {
+            checks.add(new Check(name, body));
+        }
+    }
+
+    private void run(Check check) throws InterruptedException {
         AtomicReference<Throwable> cause = new AtomicReference<>();
         Thread thread = new Thread(() -> {
             try {
-                body.run();
+                check.body.run();
             } catch (Throwable e) {
                 cause.set(e);
             }
-        }, name);
+        }, check.name);
         thread.setDaemon(true);
         long start = System.nanoTime();
         thread.start();
@@ -56,18 +77,32 @@ final class Checks {
             stuck.setStackTrace(thread.getStackTrace());
             cause.set(stuck);
         }
-        done++;
-        if (cause.get() == null) {
-            System.out.printf("ok %s %d ms%n", name, (System.nanoTime() - start) / 1_000_000);
-        } else {
-            failed.add(name);
-            System.out.println("FAIL " + name + " " + cause.get());
-            cause.get().printStackTrace(System.out);
+        long ms = (System.nanoTime() - start) / 1_000_000;
+        synchronized (failed) {
+            if (cause.get() == null) {
+                System.out.printf("ok %s %d ms%n", check.name, ms);
+            } else {
+                failed.add(check.name);
+                System.out.println("FAIL " + check.name + " " + cause.get());
+                cause.get().printStackTrace(System.out);
+            }
         }
     }
 
     /** Ends the JVM: other threads of the clients under test must not keep it alive. */
-    void finish() {
+    void finish() throws Exception {
+        ExecutorService pool = Executors.newFixedThreadPool(AT_ONCE);
+        List<Future<?>> running = new ArrayList<>();
+        for (Check check : checks) {
+            running.add(pool.submit(() -> {
+                run(check);
+                return null;
+            }));
+        }
+        for (Future<?> check : running) {
+            check.get();
+        }
+        done += checks.size();
         System.out.println(done + " checks, " + failed.size() + " failed " + failed);
         System.out.flush();
         Runtime.getRuntime().halt(failed.isEmpty() && done > 0 ? 0 : 1);

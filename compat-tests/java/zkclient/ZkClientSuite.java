@@ -25,16 +25,16 @@ public final class ZkClientSuite {
     public static void main(String[] args) throws Exception {
         Checks checks = new Checks(args);
         server = checks.server;
-        checks.run("create_read_write_delete", ZkClientSuite::createReadWriteDelete);
-        checks.run("znode_kinds", ZkClientSuite::znodeKinds);
-        checks.run("versions", ZkClientSuite::versions);
-        checks.run("multi", ZkClientSuite::multi);
-        checks.run("auth", ZkClientSuite::auth);
-        checks.run(
+        checks.add("create_read_write_delete", ZkClientSuite::createReadWriteDelete);
+        checks.add("znode_kinds", ZkClientSuite::znodeKinds);
+        checks.add("versions", ZkClientSuite::versions);
+        checks.add("multi", ZkClientSuite::multi);
+        checks.add("auth", ZkClientSuite::auth);
+        checks.add(
             "listeners", () -> listeners(client(server, SESSION_MS), client(server, SESSION_MS)));
-        checks.run("listeners_in_chroot", ZkClientSuite::listenersInChroot);
-        checks.run("reconnect", ZkClientSuite::reconnect);
-        checks.run("expiry_starts_a_new_session", ZkClientSuite::expiry);
+        checks.add("listeners_in_chroot", ZkClientSuite::listenersInChroot);
+        checks.add("reconnect", ZkClientSuite::reconnect);
+        checks.add("expiry_starts_a_new_session", ZkClientSuite::expiry);
         checks.finish();
     }
 
