@@ -5,7 +5,7 @@ import pytest
 from differential.deliberate import BY_ID, DELIBERATE
 from differential.odd import SUPER_DIGEST
 from harness import rawzk, servers
-from harness.rawzk import Client, Closed, Error, encode, multi_body, request_frame
+from harness.rawzk import Client, Closed, Error, acl, encode, multi_body, request_frame
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +155,16 @@ def test_a_refused_multi_leaves_nothing_behind(client):
     assert refused(client.call, rawzk.MULTI, body).err == -5
     assert zxid_of(client) == before
     assert refused(client.get_data, "/half").err == -101
+
+
+def test_text_beyond_the_bmp_survives_a_multi_and_a_restart(ours):
+    client = Client(ours.host, ours.port)
+    entries = [acl(31, "world", "anyone"), acl(1, "digest", "u\U0001F600:x")]
+    client.multi([(rawzk.CREATE, {"path": "/beyond-bmp", "acl": entries})])
+    told = client.get_acl("/beyond-bmp")["acl"]
+    assert told[1]["id"]["id"] == "u\ud83d\ude00:x".encode("utf-8", "surrogatepass")
+    client.close()
+    ours.restart()
+    again = Client(ours.host, ours.port)
+    assert again.get_acl("/beyond-bmp")["acl"] == told
+    again.close()

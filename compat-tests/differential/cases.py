@@ -144,6 +144,8 @@ def nulls_in_every_field(s):
             fields = {"path": None, "acl": rawzk.OPEN_ACL}
         s.multi("s1", (kind, fields))
     s.multi("s1", (rawzk.GET_DATA, {"path": None}), op=rawzk.MULTI_READ)
+    s.multi("s1", (rawzk.GET_DATA, {"path": s.root}), (rawzk.GET_CHILDREN, {"path": None}),
+            (rawzk.GET_DATA, {"path": s.root}), op=rawzk.MULTI_READ)
     s.multi("s1", (rawzk.GET_CHILDREN, {"path": None}), op=rawzk.MULTI_READ)
     s.multi("s1", (rawzk.CREATE, {"path": f"{s.root}/x", "acl": []}))
 

@@ -38,8 +38,8 @@ DELIBERATE = [
     ),
     Deliberate(
         "quota-znode-crash",
-        "creating /zookeeper/quota/zookeeper_limits, or storing unparsable text in an active "
-        "zookeeper_stats, does not end the server",
+        "creating /zookeeper/quota/zookeeper_limits, or storing unparsable text or null in an "
+        "active zookeeper_stats, does not end the server",
         "Java's process exits",
         "never sent",
     ),
@@ -80,6 +80,12 @@ DELIBERATE = [
         "a data version that would become -1 becomes 0",
         "-1 means any version in a request: Java's counter wraps through it and defeats compare-and-set",
         "equal",
+    ),
+    Deliberate(
+        "non-bmp-text-stays",
+        "a character beyond U+FFFF in an ACL id survives a multi and a restart",
+        "Java writes it as two surrogates and reads those back as two U+FFFD: the id is lost",
+        "never sent",
     ),
     Deliberate(
         "immediate-errors-in-order",

@@ -7,6 +7,7 @@ from harness.rawzk import acl, encode, multi_body
 
 SUPER_DIGEST = "super:0bX78nEegDzJM3ju0iLBEJdWzjg="  # super:pw
 BOB = "bob:ikIaKsbtGweaHnb/jKn7OHqbunM="  # bob:pw
+BEYOND_BMP = "u\U0001F600:x"
 
 GOOD_AUTHS = [
     ("digest", b"bob:pw"), ("digest", b"bob:pw"), ("digest", b"alice:a"), ("digest", b"no-colon"),
@@ -24,7 +25,7 @@ GOOD_IDS = [
     ("world", "anyone"), ("auth", ""), ("auth", "ignored"), ("auth", None), ("digest", BOB),
     ("digest", "a:b"), ("digest", ":b"), ("digest", "a:b:"), ("ip", "127.0.0.1"), ("ip", "127.0.0.0/8"),
     ("ip", "10.0.0.0/8"), ("ip", "0.0.0.0/0"), ("ip", "::1"), ("ip", "fe80::/10"),
-    ("digest", "u\U0001F600:x"), ("digest", b"\xff:\xfe"), ("ip", "127.0.0.1/32"), ("ip", "127.0.0.1/1"),
+    ("digest", BEYOND_BMP), ("digest", b"\xff:\xfe"), ("ip", "127.0.0.1/32"), ("ip", "127.0.0.1/1"),
 ]
 
 BAD_ACLS = [

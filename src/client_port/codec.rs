@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use jute::proto::{AuthPacket, MultiRequest, PathRequest, RequestHeader, SetWatches, SetWatches2};
-use jute::{DecodeError, Op, Reader, Str, Wire};
+use jute::{Cause, DecodeError, Op, Reader, Str, Wire};
 
 use crate::prep::WriteRequest;
 use crate::replica::request::{ReadRequest, Request};
@@ -30,7 +30,11 @@ pub fn decode(frame: Bytes, limit: usize) -> Result<(i32, Frame), DecodeError> {
     let request = match op.op() {
         Some(Op::Auth) => return Ok((xid, Frame::Auth(Wire::read(&mut r)?))),
         Some(Op::Sasl) => {
-            r.buffer()?;
+            // Java's connection trips over a null token and closes.
+            if r.buffer()?.is_none() {
+                let null = DecodeError::from(Cause::NegativeLength(-1));
+                return Err(null.within("GetSASLRequest", "token"));
+            }
             return Ok((xid, Frame::Sasl));
         }
         None => Request::Read(ReadRequest::Unknown(op.0)),

@@ -10,7 +10,8 @@ impl Case<'_> {
     /// earlier ops keep their form in the log, the failing one and the later ones become errors.
     ///
     /// # Errors
-    /// `MARSHALLING_ERROR` as a whole if an op has no path or only reads, before any is judged.
+    /// `MARSHALLING_ERROR` as a whole if an op has no path or only reads, before any is judged, and
+    /// where judging one meets it: Java's unexpected exceptions end the loop over the ops.
     /// Source: `PrepRequestProcessor.pRequestHelper`, `getPendingChanges` (which trips over a null
     /// path).
     pub(super) fn multi(&mut self, request: &MultiRequest) -> Result<Txn, ErrorCode> {
@@ -26,6 +27,10 @@ impl Case<'_> {
         for op in &request.ops {
             match self.judge_op(op) {
                 Ok(txn) => txns.push(txn),
+                Err(ErrorCode::MARSHALLING_ERROR) => {
+                    self.pending.roll_back();
+                    return Err(ErrorCode::MARSHALLING_ERROR);
+                }
                 Err(code) => {
                     self.pending.roll_back();
                     txns.push(error(code));

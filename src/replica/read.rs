@@ -89,7 +89,10 @@ impl Read<'_> {
             ReadRequest::GetAcl(path) => self.get_acl(path.as_ref(), wakes),
             ReadRequest::GetAllChildrenNumber(path) => {
                 let znode = self.readable(path.as_ref())?;
-                self.ok(wakes, |w| w.i32(self.tree.descendant_count(znode) as i32))
+                // Java compares texts: below the empty path it counts the root as well.
+                let root_too = usize::from(path.as_deref() == Some(""));
+                let count = self.tree.descendant_count(znode) + root_too;
+                self.ok(wakes, |w| w.i32(count as i32))
             }
             ReadRequest::GetEphemerals(prefix) => self.get_ephemerals(prefix.as_deref(), wakes),
             ReadRequest::Sync(path) => self.ok(wakes, |w| w.text(path.as_deref())),
@@ -197,16 +200,22 @@ impl Read<'_> {
         self.ok(wakes, |w| w.put(&Some(paths)))
     }
 
-    /// Each op is answered on its own. Writes are no part of it: Java fails then, but sends the body it has so far.
+    /// Each op is answered on its own. At a write, and at a null path, Java fails, but sends the body it has so far.
     fn multi_read(&self, ops: &[MultiOp], wakes: &mut Wakes) -> Result<(), ErrorCode> {
-        let all_reads = ops.iter().all(MultiOp::is_read);
-        let err = if all_reads {
+        let fit = |op: &MultiOp| {
+            matches!(
+                op,
+                MultiOp::GetData(Some(_)) | MultiOp::GetChildren(Some(_))
+            )
+        };
+        let good = ops.iter().take_while(|op| fit(op)).count();
+        let err = if good == ops.len() {
             ErrorCode::OK
         } else {
             ErrorCode::MARSHALLING_ERROR
         };
         self.send(wakes, self.tree.last_zxid().0, err, |w| {
-            for op in ops {
+            for op in &ops[..good] {
                 self.multi_read_op(op, w);
             }
             w.put(&MultiHeader::END);
@@ -246,13 +255,11 @@ impl Read<'_> {
     }
 
     fn add_watch(&self, request: &AddWatchRequest, wakes: &mut Wakes) -> Result<(), ErrorCode> {
-        let path = request
-            .path
-            .as_deref()
-            .ok_or(ErrorCode::MARSHALLING_ERROR)?;
-        match request.mode {
-            0 => self.watch_persistent(path),
-            1 => self.gate.watch(self.conn, On::Data, path, Mode::Recursive),
+        match (request.mode, request.path.as_deref()) {
+            (0, Some(path)) => self.watch_persistent(path),
+            (1, Some(path)) => self.gate.watch(self.conn, On::Data, path, Mode::Recursive),
+            // Java notes a watch on null, which nothing ever triggers.
+            (0 | 1, None) => {}
             _ => return Err(ErrorCode::MARSHALLING_ERROR),
         }
         self.ok(wakes, |w| w.i32(ErrorCode::OK.0))
