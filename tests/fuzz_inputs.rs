@@ -1,0 +1,136 @@
+//! Every kept input of every fuzz target, and thousands of small changes to them, on the stable
+//! toolchain. New inputs come from `fuzz/run`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // tests
+
+#[path = "../fuzz/src/lib.rs"]
+mod fuzz;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+#[test]
+fn client_frames_of_any_bytes_do_no_harm() {
+    replay("client_frame", &[], 6000);
+}
+
+#[test]
+fn clients_that_send_any_bytes_do_no_harm() {
+    replay("session", &[], 3000);
+}
+
+#[test]
+fn logs_of_any_bytes_do_no_harm() {
+    replay("txn_log", &["tests/golden"], 3000);
+}
+
+#[test]
+fn snapshots_of_any_bytes_do_no_harm() {
+    replay("snapshot", &["tests/golden"], 3000);
+}
+
+#[test]
+fn configurations_of_any_bytes_do_no_harm() {
+    replay("config", &["tests/golden"], 3000);
+}
+
+/// Runs the seeds, the found inputs, and the files under `more` whose names fit; then `changed`
+/// changed ones.
+fn replay(target: &str, more: &[&str], changed: usize) {
+    let run = fuzz::TARGETS
+        .iter()
+        .find(|(name, _)| *name == target)
+        .map(|(_, run)| *run)
+        .expect("the target exists");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths = Vec::new();
+    walk(&root.join("fuzz/seeds").join(target), &mut paths);
+    walk(&root.join("fuzz/found").join(target), &mut paths);
+    for folder in more {
+        let mut files = Vec::new();
+        walk(&root.join(folder), &mut files);
+        paths.extend(files.into_iter().filter(|path| fits(target, path)));
+    }
+    let inputs: Vec<Vec<u8>> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
+    assert!(!inputs.is_empty(), "no inputs for {target}");
+    for (path, input) in paths.iter().zip(&inputs) {
+        println!("{}", path.display());
+        run(input);
+    }
+    let mut random = SmallRng::seed_from_u64(1);
+    for round in 0..changed {
+        let index = round % inputs.len();
+        let input = change(&inputs[index], &mut random);
+        println!("change {round}, of {}", paths[index].display());
+        run(&input);
+    }
+}
+
+/// Whether a file of a server is an input of the target.
+fn fits(target: &str, path: &Path) -> bool {
+    let name = path.file_name().unwrap().to_string_lossy();
+    let prefix = match target {
+        "txn_log" => ["log.", "standalone-log."],
+        "snapshot" => ["snapshot.", "standalone-snapshot."],
+        _ => ["zoo.cfg", "zoo.cfg."],
+    };
+    prefix.iter().any(|prefix| name.starts_with(prefix)) && !name.ends_with(".txt")
+}
+
+fn walk(folder: &Path, into: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            walk(&path, into);
+        } else {
+            into.push(path);
+        }
+    }
+}
+
+/// Numbers that lengths, counts and flags are often wrong with.
+const ODD: [u32; 8] = [
+    0,
+    1,
+    2,
+    0x7fff_ffff,
+    0x8000_0000,
+    0xffff_ffff,
+    0xffff_fffe,
+    0x0010_0000,
+];
+
+/// The input with a few bytes changed, taken out, repeated or cut off.
+fn change(input: &[u8], random: &mut SmallRng) -> Vec<u8> {
+    let mut bytes = input.to_vec();
+    for _ in 0..random.random_range(1..4) {
+        if bytes.is_empty() {
+            break;
+        }
+        let at = random.random_range(0..bytes.len());
+        let end = (at + random.random_range(1..20)).min(bytes.len());
+        match random.random_range(0..7) {
+            0 | 1 => bytes[at] ^= 1 << random.random_range(0..8),
+            2 => bytes[at] = random.random(),
+            3 => {
+                let odd = ODD[random.random_range(0..ODD.len())].to_be_bytes();
+                let end = (at + 4).min(bytes.len());
+                bytes[at..end].copy_from_slice(&odd[..end - at]);
+            }
+            4 => bytes.truncate(at),
+            5 => drop(bytes.drain(at..end)),
+            _ => {
+                let part = bytes[at..end].to_vec();
+                bytes.splice(at..at, part);
+            }
+        }
+    }
+    bytes
+}
