@@ -14,27 +14,27 @@ use rand::{Rng, SeedableRng};
 
 #[test]
 fn client_frames_of_any_bytes_do_no_harm() {
-    replay("client_frame", &[], 6000);
+    replay("client_frame", &[], 20_000);
 }
 
 #[test]
 fn clients_that_send_any_bytes_do_no_harm() {
-    replay("session", &[], 3000);
+    replay("session", &[], 6000);
 }
 
 #[test]
 fn logs_of_any_bytes_do_no_harm() {
-    replay("txn_log", &["tests/golden"], 3000);
+    replay("txn_log", &["tests/golden"], 4000);
 }
 
 #[test]
 fn snapshots_of_any_bytes_do_no_harm() {
-    replay("snapshot", &["tests/golden"], 3000);
+    replay("snapshot", &["tests/golden"], 4000);
 }
 
 #[test]
 fn configurations_of_any_bytes_do_no_harm() {
-    replay("config", &["tests/golden"], 3000);
+    replay("config", &["tests/golden"], 1200);
 }
 
 /// Runs the seeds, the found inputs, and the files under `more` whose names fit; then `changed`
