@@ -1,5 +1,6 @@
 """Frames sent byte by byte, where real clients differ only in their timing."""
 
+import contextlib
 import socket
 import struct
 
@@ -82,3 +83,22 @@ def test_pipelined_reads_of_large_data_are_all_answered(server):
             frame = read_frame(conn)
             assert struct.unpack_from(">iqi", frame)[::2] == (xid, 0)
             assert len(frame) > len(data)
+
+
+def test_a_session_that_moves_behind_its_own_writes_is_served_on(start_server, server_kind):
+    """Overload holds the new connection back until the writes sent on the old one are done."""
+    server = start_server(server_kind, cfg={"tickTime": 500, "globalOutstandingLimit": 1})
+    acl = struct.pack(">ii", 1, 31) + b"\0\0\0\5world\0\0\0\6anyone"
+    body = struct.pack(">ii", 1, 1) + b"\0\0\0\2/n" + bytes(4) + acl + struct.pack(">i", 2)
+    create = struct.pack(">i", len(body)) + body
+    with contextlib.ExitStack() as opened:
+        session, password = 0, bytes(16)
+        for _ in range(50):
+            conn = socket.create_connection((server.host, server.port), timeout=SECONDS)
+            opened.enter_context(conn)
+            conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            send_connect(conn, session, password)
+            session, password = read_welcome(conn)
+            assert session != 0
+            assert ping_answered(conn)
+            conn.sendall(create * 20)

@@ -49,13 +49,15 @@ impl Lane {
     }
 
     /// Counts a request whose answer is in the outbox, or that never gets one. The only way down.
-    pub fn leave(&self) {
+    /// Whether it was the last.
+    pub fn leave(&self) -> bool {
         let before = self.in_loop.fetch_sub(1, Ordering::Release);
         assert!(
             before > 0,
             "session {}: more requests left the loop than entered",
             self.session
         );
+        before == 1
     }
 
     /// The client gave a sign of life.

@@ -79,6 +79,11 @@ impl Outbox {
         wakes.0.extend(queue.waker.take());
     }
 
+    /// Nothing was added, but what the connection waits for besides may have come.
+    pub fn wake(&self, wakes: &mut Wakes) {
+        wakes.0.extend(self.queue.lock().waker.take());
+    }
+
     /// Nothing may follow what is queued: the connection closes once that is written.
     pub fn finish(&self, wakes: &mut Wakes) {
         let mut queue = self.queue.lock();

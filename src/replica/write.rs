@@ -167,7 +167,16 @@ impl Replica {
     pub(super) fn leave(&mut self, lane: &Lane, conn: &Conn, xid: i32) {
         conn.stats.request_done(xid);
         self.counters.in_loop(-1);
-        lane.leave();
+        if !lane.leave() {
+            return;
+        }
+        // A connection may hold frames back until this: one that took the answer before the count
+        // went down, or one that the session has moved to since. No answer is there to wake it.
+        if let Some(session) = self.sessions.get(&lane.session())
+            && let Some(conn) = &session.conn
+        {
+            conn.outbox.wake(&mut self.wakes);
+        }
     }
 
     /// The session is closed: nothing of it is left behind, and its connection ends. A client that asked for it has
