@@ -34,10 +34,10 @@ fn snapshots_of_any_bytes_do_no_harm() {
 
 #[test]
 fn configurations_of_any_bytes_do_no_harm() {
-    replay("config", &["tests/golden"], 1200);
+    replay("config", &["tests/golden", "zoo.cfg.example"], 1200);
 }
 
-/// Runs the seeds, the found inputs, and the files under `more` whose names fit; then `changed`
+/// Runs the seeds, the found inputs, and the files of `more` whose names fit; then `changed`
 /// changed ones.
 fn replay(target: &str, more: &[&str], changed: usize) {
     let run = fuzz::TARGETS
@@ -49,9 +49,9 @@ fn replay(target: &str, more: &[&str], changed: usize) {
     let mut paths = Vec::new();
     walk(&root.join("fuzz/seeds").join(target), &mut paths);
     walk(&root.join("fuzz/found").join(target), &mut paths);
-    for folder in more {
+    for place in more {
         let mut files = Vec::new();
-        walk(&root.join(folder), &mut files);
+        walk(&root.join(place), &mut files);
         paths.extend(files.into_iter().filter(|path| fits(target, path)));
     }
     let inputs: Vec<Vec<u8>> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
@@ -80,18 +80,18 @@ fn fits(target: &str, path: &Path) -> bool {
     prefix.iter().any(|prefix| name.starts_with(prefix)) && !name.ends_with(".txt")
 }
 
-fn walk(folder: &Path, into: &mut Vec<PathBuf>) {
-    let Ok(entries) = fs::read_dir(folder) else {
+/// The files under a folder, or the one file.
+fn walk(place: &Path, into: &mut Vec<PathBuf>) {
+    if place.is_file() {
+        into.push(place.to_path_buf());
+    }
+    let Ok(entries) = fs::read_dir(place) else {
         return;
     };
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     for path in paths {
-        if path.is_dir() {
-            walk(&path, into);
-        } else {
-            into.push(path);
-        }
+        walk(&path, into);
     }
 }
 
