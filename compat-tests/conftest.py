@@ -13,7 +13,7 @@ from harness import servers  # noqa: E402  (the path above makes it importable)
 def pytest_addoption(parser):
     parser.addoption("--only", choices=servers.KINDS, default=None,
                      help="run against this kind of server alone")
-    parser.addoption("--seeds", type=int, default=40, help="differential test: how many seeds")
+    parser.addoption("--seeds", type=int, default=25, help="differential test: how many seeds")
     parser.addoption("--first-seed", type=int, default=0, help="differential test: the first of them")
     parser.addoption("--seed", type=int, default=None, help="differential test: this seed alone")
     parser.addoption("--steps", type=int, default=120, help="differential test: steps per seed")

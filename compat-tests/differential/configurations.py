@@ -36,5 +36,9 @@ ALL = {
     "defaults": Configuration(),
     "extended": Configuration(props={"zookeeper.extendedTypesEnabled": "true", **_SUPER}),
     "quota": Configuration(cfg={"enforceQuota": "true"}, props=_SUPER),
+    "reconfig": Configuration(
+        cfg={"reconfigEnabled": "true"},
+        props={"jute.maxbuffer": 8000, "zookeeper.jute.maxbuffer.extrasize": 2000, **_SUPER,
+               "zookeeper.digest.enabled": "false", "zookeeper.closeSessionTxn.enabled": "false"}),
     "skip-acl": Configuration(props={"zookeeper.skipACL": "yes", **_SUPER}),
 }

@@ -222,7 +222,7 @@ class Crowd:
         return self._request(rawzk.WHO_AM_I)
 
     def _op_auth(self, _session):
-        return self._auth(*self.random.choice(odd.GOOD_AUTHS))
+        return self._auth(*self.random.choice(odd.BMP_AUTHS))
 
     def _auth(self, scheme, data, **more):
         return self._request(rawzk.AUTH, encode("AuthPacket", {"scheme": scheme, "auth": data}), **more)

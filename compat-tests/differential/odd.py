@@ -16,6 +16,9 @@ GOOD_AUTHS = [
     ("digest", "käthe:pä".encode()), ("ip", b"anything"), ("ip", None), ("ip", b""),
 ]
 
+# Without those that an `auth:` entry inside a multi would not survive (see "non-bmp-text-stays").
+BMP_AUTHS = [one for one in GOOD_AUTHS if "\U0001F600".encode() not in (one[1] or b"")]
+
 BAD_AUTHS = [
     ("nosuch", b"x"), ("digest", None), ("sasl", b"x"), ("x509", b"x"), ("super", b""), ("world", b"anyone"),
     ("auth", b""), (None, b"x"), ("", b""), ("DIGEST", b"a:b"),
