@@ -155,9 +155,6 @@ impl Task {
     }
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Ready> {
-        if self.stop.poll_set(cx).is_ready() && self.phase != Phase::Connecting && self.is_idle() {
-            return Poll::Ready(Ready::Again);
-        }
         if self.output.is_empty() {
             if self.conn.outbox.poll_filled(cx).is_ready() {
                 return Poll::Ready(Ready::Again);
@@ -169,6 +166,9 @@ impl Task {
         }
         // Only now, when the outbox knows whom to wake: what ends a hold from here on does.
         if self.may_go_on() {
+            return Poll::Ready(Ready::Again);
+        }
+        if self.stop.poll_set(cx).is_ready() && self.phase != Phase::Connecting && self.is_idle() {
             return Poll::Ready(Ready::Again);
         }
         if self.phase != Phase::Established && self.sessionless.as_mut().poll(cx).is_ready() {
