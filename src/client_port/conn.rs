@@ -164,7 +164,7 @@ impl Task {
         {
             return Poll::Ready(Ready::Again);
         }
-        // Only now, when the outbox knows whom to wake: what ends a hold from here on does.
+        // Only now, when the outbox knows whom to wake: what changes these from here on does.
         if self.may_go_on() {
             return Poll::Ready(Ready::Again);
         }
