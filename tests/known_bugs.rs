@@ -24,7 +24,9 @@ use oxkeeper::replica::gate::Gate;
 use oxkeeper::replica::outbox::Wakes;
 use oxkeeper::replica::request::Request;
 use oxkeeper::replica::status::Counters;
-use oxkeeper::replica::{Input, Read, ReaperOptions, Replica, ReplicaOptions};
+use oxkeeper::replica::{
+    Input, Progress, Read, ReaperOptions, Replica, ReplicaOptions, ThrottleOptions,
+};
 use oxkeeper::session::password;
 use oxkeeper::storage::{OsDisk, snapshot};
 use oxkeeper::tree::{Loader, Tree, TreeOptions};
@@ -66,6 +68,8 @@ impl Server {
                 max_per_minute: 10_000,
                 max_never_used: Duration::ZERO,
             },
+            throttle: ThrottleOptions::default(),
+            reply_backlog_bytes: 1 << 20,
         };
         let gate = Arc::new(Gate::new(tree, AuthOptions::default(), 1 << 20));
         let counters = Arc::new(Counters::default());
@@ -85,6 +89,9 @@ impl Server {
         self.replica.take_appends(&mut self.log);
         if let Some((upto, _)) = self.log.last() {
             self.replica.step(self.now, Input::Logged { upto: *upto });
+            while self.replica.is_behind() {
+                self.replica.catch_up(self.now);
+            }
         }
         if let Some(digest) = self.txns().last().and_then(|txn| txn.digest.clone()) {
             let now = self.gate.read(|tree| tree.digest());
@@ -178,7 +185,8 @@ impl Server {
                         ids: &ids,
                         xid,
                     };
-                    read.run(&request, wakes);
+                    let done = read.run(&request, &mut Progress::default(), wakes);
+                    assert!(done.is_some(), "more than one guard is for");
                 });
             }
             request => {
@@ -190,6 +198,7 @@ impl Server {
                     request,
                     ids,
                     received: self.now.mono,
+                    large: None,
                 };
                 self.replica.step(self.now, input);
             }

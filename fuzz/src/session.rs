@@ -28,7 +28,9 @@ use oxkeeper::replica::gate::Gate;
 use oxkeeper::replica::outbox::Wakes;
 use oxkeeper::replica::request::Request;
 use oxkeeper::replica::status::Counters;
-use oxkeeper::replica::{Input, Read, ReaperOptions, Replica, ReplicaOptions};
+use oxkeeper::replica::{
+    Input, Progress, Read, ReaperOptions, Replica, ReplicaOptions, ThrottleOptions,
+};
 use oxkeeper::session::password;
 use oxkeeper::tree::{Tree, TreeOptions};
 
@@ -98,6 +100,8 @@ impl World {
                 max_per_minute: 60_000,
                 max_never_used: Duration::ZERO,
             },
+            throttle: ThrottleOptions::default(),
+            reply_backlog_bytes: 1 << 20,
         };
         let now = Now {
             mono: Mono(1_000_000),
@@ -201,7 +205,8 @@ impl World {
         match request {
             Request::Read(request) if lane.in_loop() == 0 => {
                 let (gate, session) = (&self.gate, lane.session());
-                gate.read(|tree| {
+                let mut progress = Progress::default();
+                let mut run = |tree: &Tree| {
                     Read {
                         gate,
                         tree,
@@ -210,8 +215,9 @@ impl World {
                         ids: &ids,
                         xid,
                     }
-                    .run(&request, &mut wakes)
-                });
+                    .run(&request, &mut progress, &mut wakes)
+                };
+                while gate.read(&mut run).is_none() {}
             }
             request => {
                 lane.enter();
@@ -223,6 +229,7 @@ impl World {
                     request,
                     ids,
                     received,
+                    large: None,
                 };
                 self.replica.step(self.now, input);
             }
@@ -241,7 +248,10 @@ impl World {
         self.durable = self.log.len();
         self.replica.step(self.now, Input::Logged { upto });
         self.replica.wake();
-        assert_eq!(self.replica.outstanding(), 0);
+        while self.replica.is_behind() {
+            self.replica.catch_up(self.now);
+        }
+        assert!(self.replica.is_idle());
         let (last, digest) = self.gate.read(|tree| (tree.last_zxid(), tree.digest()));
         assert_eq!(last, upto);
         if let Some(predicted) = self.decoded(self.log.len() - 1).digest {

@@ -26,10 +26,11 @@ use crate::auth;
 use crate::base::Mono;
 use crate::replica::conn::Conn;
 use crate::replica::lane::Lane;
+use crate::replica::large::{LargeRequest, LargeRequests, NoRoom};
 use crate::replica::outbox::Wakes;
 use crate::replica::request::{ReadRequest, Request};
 use crate::replica::status::Latencies;
-use crate::replica::{Input, Read};
+use crate::replica::{Input, Progress, Read};
 use crate::runtime::mailbox::Message;
 
 /// Serves `stream` until either side ends it.
@@ -54,6 +55,8 @@ pub(super) async fn serve(
         frames_in: 0,
         last_word: false,
         held_back: false,
+        deaf: false,
+        outgrown: false,
         stop,
     };
     let end = task.run().await;
@@ -66,7 +69,7 @@ pub(super) async fn serve(
 /// Bytes a connection reserves for one read.
 const READ_BYTES: usize = 16 << 10;
 /// Buffers larger than this are given back once they are empty.
-const KEEP_BYTES: usize = 256 << 10;
+const KEEP_BYTES: usize = 64 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -87,6 +90,10 @@ enum End {
     LastWord,
     #[error("no session within the time for one")]
     Sessionless,
+    #[error("too many handshakes at a time")]
+    Throttled,
+    #[error("too many bytes of large requests in work")]
+    NoRoom,
     #[error("the server stops")]
     Stopping,
     #[error("frame length {0} is not allowed, the limit is {1}")]
@@ -116,6 +123,10 @@ struct Task {
     frames_in: u64,
     last_word: bool,
     held_back: bool,
+    /// Nothing more is taken from the client; what it is owed says when to close.
+    deaf: bool,
+    /// The input has held a large frame.
+    outgrown: bool,
     stop: Stopping,
     sessionless: Pin<Box<Sleep>>,
 }
@@ -174,7 +185,8 @@ impl Task {
         if self.phase != Phase::Established && self.sessionless.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Ready::Sessionless);
         }
-        // While the session is being decided on, a client that hangs up is only noticed afterwards, as in Java.
+        // While the session is being decided on, a client that hangs up is only noticed afterwards,
+        // as in Java.
         if !self.is_held() && !self.stop.is_set() && self.stream.poll_read_ready(cx).is_ready() {
             return Poll::Ready(Ready::Readable);
         }
@@ -197,10 +209,11 @@ impl Task {
         self.output.is_empty() && self.conn.outbox.is_empty() && !waits
     }
 
-    /// Whether to leave further frames where they are: the session is undecided, or the client does not take its
-    /// replies, or it waits for some while the whole server has too much to do. Its own replies end each of these.
+    /// Whether to leave further frames where they are: the session is undecided, or the client does
+    /// not take its replies, or it waits for some while the whole server has too much to do. Its
+    /// own replies end each of these.
     fn is_held(&self) -> bool {
-        if self.phase == Phase::Connecting || self.last_word {
+        if self.phase == Phase::Connecting || self.last_word || self.deaf {
             return true;
         }
         let owed = self.output.len() + self.conn.outbox.len();
@@ -218,6 +231,10 @@ impl Task {
         }
         let now = self.port.clock.mono();
         let result = self.frames(now);
+        if self.outgrown && self.input.is_empty() {
+            self.input = BytesMut::new();
+            self.outgrown = false;
+        }
         self.wakes.clear();
         self.port.counters.answered(&mut self.latencies);
         if self.frames_in > 0 {
@@ -247,6 +264,15 @@ impl Task {
             if length > self.port.frame_limit {
                 return Err(End::FrameLength(claimed, self.port.frame_limit));
             }
+            if self
+                .port
+                .large_requests
+                .as_ref()
+                .is_some_and(|all| !all.has_room(length))
+            {
+                return Err(End::NoRoom);
+            }
+            self.outgrown |= length > KEEP_BYTES;
             if self.input.len() - 4 < length {
                 break;
             }
@@ -254,7 +280,7 @@ impl Task {
             let frame = self.input.split_to(length).freeze();
             self.frames_in += 1;
             match self.phase {
-                Phase::First => self.first_frame(frame)?,
+                Phase::First => self.first_frame(frame, now)?,
                 Phase::Connecting => unreachable!("held until the session is decided on"),
                 Phase::Established => self.request(frame, now)?,
             }
@@ -272,8 +298,15 @@ impl Task {
         self.conn.outbox.finish(&mut self.wakes);
     }
 
-    fn first_frame(&mut self, frame: Bytes) -> Result<(), End> {
+    fn first_frame(&mut self, frame: Bytes, now: Mono) -> Result<(), End> {
         let request = ConnectRequest::read(&mut Reader::new(frame, self.port.field_limit))?;
+        let throttle = &self.port.connection_throttle;
+        if throttle
+            .as_ref()
+            .is_some_and(|throttle| !throttle.admits(request.fields.session_id, now))
+        {
+            return Err(End::Throttled);
+        }
         self.phase = Phase::Connecting;
         let conn = self.conn.clone();
         self.batch
@@ -282,6 +315,7 @@ impl Task {
     }
 
     fn request(&mut self, frame: Bytes, now: Mono) -> Result<(), End> {
+        let length = frame.len();
         let (xid, frame) = codec::decode(frame, self.port.field_limit)?;
         let Some(lane) = self.conn.lane.get() else {
             return Ok(());
@@ -302,8 +336,10 @@ impl Task {
         }
         lane.touch(now);
         let lane = lane.clone();
+        let large = self.large(length)?;
+        self.deaf = matches!(request, Request::Read(ReadRequest::Unknown(_)));
         match request {
-            Request::Read(request) if lane.in_loop() == 0 => {
+            Request::Read(request) if lane.in_loop() == 0 && !self.is_throttled() => {
                 self.read_alone(&lane, xid, &request, now);
             }
             request => {
@@ -318,6 +354,7 @@ impl Task {
                     request,
                     ids,
                     received: now,
+                    large,
                 };
                 self.batch.push(Message::Input(input));
             }
@@ -325,22 +362,45 @@ impl Task {
         Ok(())
     }
 
-    /// Nothing of the session is in the loop: the read may be served here, beside those of other connections.
+    /// Counts a frame of `length` bytes among the large ones, if it is one. Its header is not part
+    /// of the request.
+    fn large(&self, length: usize) -> Result<Option<LargeRequest>, End> {
+        const HEADER: usize = 8;
+        match &self.port.large_requests {
+            None => Ok(None),
+            Some(all) => LargeRequests::take(all, length - HEADER).map_err(|NoRoom| End::NoRoom),
+        }
+    }
+
+    /// Whether reads have to queue up with everything else.
+    fn is_throttled(&self) -> bool {
+        let limit = self.port.throttle_limit;
+        limit.is_some_and(|limit| self.port.counters.outstanding() >= limit)
+    }
+
+    /// Nothing of the session is in the loop: the read may be served here, beside those of other
+    /// connections.
     fn read_alone(&mut self, lane: &Lane, xid: i32, request: &ReadRequest, now: Mono) {
         let ids = self.conn.identities();
         let (gate, conn, wakes) = (&self.port.gate, &self.conn, &mut self.wakes);
         let session = lane.session();
-        let zxid = gate.read(|tree| {
-            Read {
-                gate,
-                tree,
-                conn,
-                session,
-                ids: &ids,
-                xid,
+        let mut progress = Progress::default();
+        let zxid = loop {
+            let done = gate.read(|tree| {
+                Read {
+                    gate,
+                    tree,
+                    conn,
+                    session,
+                    ids: &ids,
+                    xid,
+                }
+                .run(request, &mut progress, wakes)
+            });
+            if let Some(zxid) = done {
+                break zxid;
             }
-            .run(request, wakes)
-        });
+        };
         self.conn.stats.answered(request.op(), xid, zxid, now, now);
         self.latencies.add(std::time::Duration::ZERO);
     }
@@ -360,6 +420,7 @@ impl Task {
                 tracing::warn!("{remote}: authentication failed for scheme {scheme:?}");
                 self.reply_at_once(xid, ErrorCode::AUTH_FAILED, false);
                 self.conn.outbox.finish(&mut self.wakes);
+                self.deaf = true;
             }
         }
     }
@@ -388,6 +449,12 @@ impl Task {
                 }
                 let taken = self.conn.outbox.take(&mut self.output);
                 self.last_word = taken.last_word;
+                if taken.wanted {
+                    let conn = self.conn.clone();
+                    self.port
+                        .mailbox
+                        .push(Message::Input(Input::Drained { conn }));
+                }
                 self.port.counters.sent(taken.frames);
                 self.conn.stats.sent(taken.frames);
                 if self.output.is_empty() {

@@ -3,6 +3,7 @@
 mod accept;
 pub mod codec;
 mod conn;
+pub mod throttle;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use crate::admin::four_letter::Admin;
 use crate::base::Mono;
 use crate::replica::gate::Gate;
+use crate::replica::large::LargeRequests;
 use crate::replica::status::Counters;
 use crate::runtime::clock::Clock;
 use crate::runtime::mailbox::Mailbox;
@@ -41,6 +43,13 @@ pub struct ClientPort {
     pub reply_backlog_bytes: usize,
     /// Requests inside the loop from which on connections that wait for some are not read.
     pub outstanding_limit: i64,
+    /// Requests inside the loop from which on no read is served beside it; None: the throttle is
+    /// off.
+    pub throttle_limit: Option<i64>,
+    /// What handshakes have to pass; None: nothing.
+    pub connection_throttle: Option<throttle::ConnectionThrottle>,
+    /// What large requests share; None: none is large.
+    pub large_requests: Option<Arc<LargeRequests>>,
     /// How long a connection may live without a session; checked in steps of itself.
     pub sessionless: Duration,
     /// Connections per address; 0 is no limit.
@@ -104,7 +113,8 @@ impl Stopping {
         self.set.load(Ordering::Acquire)
     }
 
-    /// Wakes the task once when it is set. A task's waker stays the same, so one registration is enough.
+    /// Wakes the task once when it is set. A task's waker stays the same, so one registration is
+    /// enough.
     fn poll_set(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_set() {
             return Poll::Ready(());

@@ -13,7 +13,8 @@ use super::request::short_name;
 use crate::auth::Identities;
 use crate::base::{Mono, WallMs};
 
-/// Names one connection for the life of the process; never used twice, so a late reply cannot reach another socket.
+/// Names one connection for the life of the process; never used twice, so a late reply cannot reach
+/// another socket.
 pub type ConnId = u64;
 
 /// What a connection's task shares with the commit loop, with watches and with statistics.
@@ -31,6 +32,7 @@ pub struct Conn {
     pub stats: ConnStats,
     identities: Mutex<Identities>,
     gone: AtomicBool,
+    invalid: AtomicBool,
 }
 
 impl Conn {
@@ -48,6 +50,7 @@ impl Conn {
             stats,
             identities: Mutex::new(identities),
             gone: AtomicBool::new(false),
+            invalid: AtomicBool::new(false),
         }
     }
 
@@ -61,12 +64,25 @@ impl Conn {
         *self.identities.lock() = identities;
     }
 
-    /// Whether the connection is over. Under the lock of the watch table this decides whether a watch may be set.
+    /// Whether a request of it was dropped, so that none after that may be served. Source:
+    /// `ServerCnxn.isInvalid`.
+    pub fn is_invalid(&self) -> bool {
+        self.invalid.load(Ordering::Acquire)
+    }
+
+    /// A request of it is dropped.
+    pub fn set_invalid(&self) {
+        self.invalid.store(true, Ordering::Release);
+    }
+
+    /// Whether the connection is over. Under the lock of the watch table this decides whether a
+    /// watch may be set.
     pub fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
     }
 
-    /// The connection is over. To be called under the lock of the watch table, by whoever drops its watches.
+    /// The connection is over. To be called under the lock of the watch table, by whoever drops its
+    /// watches.
     pub fn set_gone(&self) {
         self.gone.store(true, Ordering::Release);
     }

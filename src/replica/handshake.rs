@@ -75,6 +75,7 @@ impl Replica {
             xid: 0,
             received: now.mono,
             wait,
+            large: None,
         });
         self.sessions.insert(id, session);
     }

@@ -7,21 +7,25 @@
 //!   sleeping tasks  <-- wake -----------  after the gate is released
 //! ```
 //!
-//! It routes and decides nothing itself: who may have a session is `handshake`'s, what a write does is `prep`'s, the
-//! order is `zab`'s, what is true is the tree's.
+//! It routes and decides nothing itself: who may have a session is `handshake`'s, what a write does
+//! is `prep`'s, the order is `zab`'s, what is true is the tree's.
 
 pub mod conn;
 pub mod gate;
 mod handshake;
 pub mod lane;
+pub mod large;
 pub mod outbox;
 mod queue;
 mod read;
 mod reaper;
 pub mod request;
+mod riders;
 pub mod status;
+mod throttle;
 mod write;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,11 +36,14 @@ use rustc_hash::FxHashMap;
 use self::conn::Conn;
 use self::gate::Gate;
 use self::lane::Lane;
+use self::large::LargeRequest;
 use self::outbox::Wakes;
 use self::queue::{Entry, Session, Wait};
 use self::reaper::Reaper;
 use self::request::Request;
+use self::riders::Lag;
 use self::status::{Counters, Latencies};
+use self::throttle::Throttle;
 use crate::auth::Identities;
 use crate::base::{Mono, Now, SessionId, Zxid};
 use crate::prep::{Prep, PrepOptions, WriteRequest};
@@ -44,8 +51,9 @@ use crate::session::{IdSource, Tracker};
 use crate::tree::Frozen;
 use crate::zab::{Effect, Peer};
 
-pub use self::read::Read;
+pub use self::read::{Progress, Read};
 pub use self::reaper::ReaperOptions;
+pub use self::throttle::ThrottleOptions;
 
 /// What a server is told once, at its start.
 #[derive(Clone, Debug)]
@@ -62,6 +70,10 @@ pub struct ReplicaOptions {
     pub prep: PrepOptions,
     /// When containers and TTL znodes go.
     pub reaper: ReaperOptions,
+    /// When requests wait.
+    pub throttle: ThrottleOptions,
+    /// Unsent bytes of a client from which on no further replies of its reads are made.
+    pub reply_backlog_bytes: usize,
 }
 
 /// Something that happened to the server.
@@ -88,9 +100,17 @@ pub enum Input {
         ids: Identities,
         /// When it was received.
         received: Mono,
+        /// Its part of the bytes that large requests share.
+        large: Option<LargeRequest>,
     },
     /// A connection's socket is closed.
     Gone {
+        /// The connection.
+        conn: Arc<Conn>,
+    },
+    /// A connection took what it is owed, after [`Outbox::has_room`](outbox::Outbox::has_room) said
+    /// no.
+    Drained {
         /// The connection.
         conn: Arc<Conn>,
     },
@@ -112,6 +132,8 @@ pub struct Replica {
     ids: IdSource,
     reaper: Reaper,
     sessions: FxHashMap<SessionId, Session>,
+    throttle: Throttle,
+    lagging: BTreeMap<SessionId, Lag>,
     appends: Vec<(Zxid, Bytes)>,
     scratch: BytesMut,
     wakes: Wakes,
@@ -120,9 +142,9 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// A standalone server over the recovered tree behind `gate`. Every session of the tree starts with its stored
-    /// timeout, counted from `now`. Ephemerals whose session is unknown are proposed for deletion, so that the log
-    /// tells of it (Java deletes them silently).
+    /// A standalone server over the recovered tree behind `gate`. Every session of the tree starts
+    /// with its stored timeout, counted from `now`. Ephemerals whose session is unknown are
+    /// proposed for deletion, so that the log tells of it (Java deletes them silently).
     pub fn standalone(
         options: ReplicaOptions,
         gate: Arc<Gate>,
@@ -148,6 +170,8 @@ impl Replica {
             ids: IdSource::new(options.server_id, now.mono.0),
             reaper: Reaper::new(options.reaper, now.mono),
             peer: Peer::standalone(last),
+            throttle: Throttle::new(options.throttle),
+            lagging: BTreeMap::new(),
             options,
             gate,
             counters,
@@ -174,6 +198,14 @@ impl Replica {
 
     /// Takes one input. Afterwards [`Replica::take_appends`] may hold new records.
     pub fn step(&mut self, now: Now, input: Input) {
+        if self.throttle.holds(&input) {
+            self.hold(now, input);
+        } else {
+            self.take(now, input);
+        }
+    }
+
+    fn take(&mut self, now: Now, input: Input) {
         match input {
             Input::Connect { conn, request } => self.connect(now, conn, &request),
             Input::Request {
@@ -183,19 +215,27 @@ impl Replica {
                 request,
                 ids,
                 received,
+                large,
             } => {
-                self.request(now, conn, &lane, xid, request, ids, received);
+                self.request(now, conn, &lane, xid, request, ids, received, large);
             }
             Input::Gone { conn } => self.gone(&conn),
+            Input::Drained { conn } => {
+                if let Some(lane) = conn.lane.get() {
+                    self.drained(lane.session());
+                }
+            }
             Input::Logged { upto } => {
                 self.peer.logged(upto);
                 self.deliver(now);
             }
         }
+        self.let_in(now);
     }
 
-    /// Does what is due: expires sessions, deletes containers and TTL znodes. To be called after every queued input
-    /// was taken, so that a session heard of in time is not expired by a late look.
+    /// Does what is due: expires sessions, deletes containers and TTL znodes. To be called after
+    /// every queued input was taken, so that a session heard of in time is not expired by a late
+    /// look.
     pub fn tick(&mut self, now: Now) {
         if let Some(deadline) = self.tracker.next_deadline() {
             // Nobody could be heard while this process stood still; nobody is expired for it.
@@ -224,12 +264,14 @@ impl Replica {
         }
     }
 
-    /// When [`Replica::tick`] has something to do.
-    pub fn next_deadline(&self) -> Mono {
+    /// When [`Replica::tick`] has something to do; `now` where it has to look again after a while.
+    pub fn next_deadline(&self, now: Mono) -> Mono {
+        let others = [
+            self.tracker.next_deadline(),
+            self.throttle.next_deadline(now),
+        ];
         let reaper = self.reaper.next_deadline();
-        self.tracker
-            .next_deadline()
-            .map_or(reaper, |sessions| sessions.min(reaper))
+        others.into_iter().flatten().fold(reaper, Mono::min)
     }
 
     /// Moves the records to make durable, oldest first, to `into`.
@@ -243,9 +285,9 @@ impl Replica {
         self.counters.answered(&mut self.latencies);
     }
 
-    /// Proposals that are not applied yet.
-    pub fn outstanding(&self) -> usize {
-        self.peer.outstanding()
+    /// Whether everything accepted is applied and, to clients that take their replies, answered.
+    pub fn is_idle(&self) -> bool {
+        self.peer.outstanding() == 0 && self.throttle.waiting() == 0 && !self.is_behind()
     }
 
     /// A view of the tree as it is now, for a snapshot. None while another is being written.
@@ -273,23 +315,31 @@ impl Replica {
         request: Request,
         ids: Identities,
         received: Mono,
+        large: Option<LargeRequest>,
     ) {
         let id = lane.session();
-        let alive = !lane.is_closing() && self.sessions.contains_key(&id);
-        if !alive || conn.outbox.is_closed() {
-            // The session or the connection is over: dropped without an answer, as Java does.
+        if lane.is_closing() || !self.sessions.contains_key(&id) {
+            // The session is over: dropped without an answer, as Java does. That the connection is
+            // over is no reason: a client may hang up right behind its last write.
             self.leave(lane, &conn, xid);
             return;
         }
+        let entry = |wait| Entry {
+            conn,
+            xid,
+            received,
+            wait,
+            large,
+        };
         match request {
             Request::Read(request) => {
-                let entry = Entry {
-                    conn,
-                    xid,
-                    received,
-                    wait: Wait::Rider { ids, request },
+                let progress = Progress::default();
+                let wait = Wait::Rider {
+                    ids,
+                    request,
+                    progress,
                 };
-                self.ride(now, id, entry);
+                self.ride(now, id, entry(wait));
             }
             Request::Write(request) => {
                 if matches!(request, WriteRequest::CloseSession) {
@@ -303,29 +353,10 @@ impl Replica {
                     read_only: None,
                 };
                 if let Some(session) = self.sessions.get_mut(&id) {
-                    session.queue.push_back(Entry {
-                        conn,
-                        xid,
-                        received,
-                        wait,
-                    });
+                    session.queue.push_back(entry(wait));
                 }
             }
         }
-    }
-
-    /// Serves a rider at once if nothing of its session is before it, or queues it.
-    fn ride(&mut self, now: Now, id: SessionId, entry: Entry) {
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
-        };
-        if !session.queue.is_empty() {
-            session.queue.push_back(entry);
-            return;
-        }
-        let lane = session.lane.clone();
-        let gate = self.gate.clone();
-        gate.read(|tree| self.serve_rider(now, tree, &lane, entry));
     }
 
     /// Judges `request`, gives it the next zxid and owes it to the log.
@@ -365,6 +396,7 @@ impl Replica {
         if let Some(session) = self.sessions.get_mut(&lane.session()) {
             session.conn.take_if(|current| current.id == conn.id);
         }
+        self.drained(lane.session());
     }
 }
 

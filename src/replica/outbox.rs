@@ -6,11 +6,14 @@ use std::task::{Context, Poll, Waker};
 use bytes::BytesMut;
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::config::limits::OUTBOX_BYTES;
+
 /// Replies and notifications waiting for one connection's socket.
 ///
-/// Anyone may append; only the connection's task takes. Replies are bounded by the connection itself, which reads no
-/// further requests while much is owed. Notifications are not the client's doing, so a backlog of them closes the
-/// connection.
+/// Anyone may append; only the connection's task takes. Replies are bounded by the connection
+/// itself, which reads no further requests while much is owed, and by whoever serves riders, who
+/// asks for room first; a last bound closes a connection that asked for more than all of this in
+/// one go. Notifications are not the client's doing, so a backlog of them closes the connection.
 #[derive(Debug, Default)]
 pub struct Outbox {
     queue: Mutex<Queue>,
@@ -24,6 +27,7 @@ struct Queue {
     notification_bytes: usize,
     replies: u64,
     last_word: bool,
+    wanted: bool,
     waker: Option<Waker>,
 }
 
@@ -34,6 +38,8 @@ pub struct Taken {
     pub frames: u64,
     /// Nothing follows: close the socket once the bytes are written.
     pub last_word: bool,
+    /// Somebody waits for the room: [`Outbox::has_room`] said no.
+    pub wanted: bool,
 }
 
 /// Wakers to call once the gate is released.
@@ -56,14 +62,20 @@ impl Outbox {
     /// Appends one reply frame, which `write` encodes straight into the buffer.
     pub fn reply(&self, wakes: &mut Wakes, write: impl FnOnce(&mut BytesMut)) {
         let mut queue = self.queue.lock();
-        if !self.is_closed() && !queue.last_word {
+        if self.is_closed() || queue.last_word {
+            return;
+        }
+        if queue.bytes.len() > OUTBOX_BYTES {
+            self.close_now(&mut queue);
+        } else {
             write(&mut queue.bytes);
             queue.replies += 1;
-            wakes.0.extend(queue.waker.take());
         }
+        wakes.0.extend(queue.waker.take());
     }
 
-    /// Appends one notification frame. With more than `limit` bytes of notifications unsent, closes instead.
+    /// Appends one notification frame. With more than `limit` bytes of notifications unsent, closes
+    /// instead.
     pub fn notify(&self, wakes: &mut Wakes, limit: usize, write: impl FnOnce(&mut BytesMut)) {
         let mut queue = self.queue.lock();
         if self.is_closed() || queue.last_word {
@@ -119,12 +131,23 @@ impl Outbox {
         self.queue.lock().bytes.len()
     }
 
+    /// Whether at most `limit` bytes are queued. If not, whoever takes them next is told that
+    /// somebody waits for it.
+    pub fn has_room(&self, limit: usize) -> bool {
+        let mut queue = self.queue.lock();
+        // What is closed takes anything: it keeps nothing.
+        let room = queue.bytes.len() <= limit || self.is_closed();
+        queue.wanted |= !room;
+        room
+    }
+
     /// Whether nothing is queued.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Moves everything queued to `into`, which must be empty, and gives its old buffer to the queue.
+    /// Moves everything queued to `into`, which must be empty, and gives its old buffer to the
+    /// queue.
     pub fn take(&self, into: &mut BytesMut) -> Taken {
         debug_assert!(into.is_empty(), "taken before the last batch was written");
         let mut queue = self.queue.lock();
@@ -134,10 +157,12 @@ impl Outbox {
         Taken {
             frames,
             last_word: queue.last_word,
+            wanted: std::mem::take(&mut queue.wanted),
         }
     }
 
-    /// Ready when something is queued or the connection is to close; otherwise wakes the task when that changes.
+    /// Ready when something is queued or the connection is to close; otherwise wakes the task when
+    /// that changes.
     pub fn poll_filled(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut queue = self.queue.lock();
         if !queue.bytes.is_empty() || queue.last_word {

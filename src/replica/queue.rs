@@ -7,14 +7,17 @@ use jute::Op;
 
 use super::conn::Conn;
 use super::lane::Lane;
+use super::large::LargeRequest;
+use super::read::Progress;
 use super::request::ReadRequest;
 use crate::auth::Identities;
 use crate::base::{Mono, Zxid};
 
 /// A session of this server.
 ///
-/// Invariant: the queue never starts with a rider. A rider is a request that orders nothing and follows a write of
-/// its own session; it is served right after that write is applied, before the next transaction.
+/// A rider is a request that orders nothing and follows a write of its own session; it is served
+/// after that write is applied, before the session's next one. Invariant: between two inputs the
+/// queue starts with a rider only where the session lags.
 #[derive(Debug)]
 pub struct Session {
     /// Shared with the connections the session has had.
@@ -36,6 +39,9 @@ pub struct Entry {
     pub received: Mono,
     /// What it waits for.
     pub wait: Wait,
+    /// Its part of the bytes that large requests share.
+    #[expect(dead_code, reason = "to be dropped with the entry is all it does")]
+    pub large: Option<LargeRequest>,
 }
 
 /// What an entry waits for.
@@ -56,7 +62,16 @@ pub enum Wait {
         ids: Identities,
         /// What was asked.
         request: ReadRequest,
+        /// How far it got under earlier guards.
+        progress: Progress,
     },
+}
+
+impl Entry {
+    /// Whether it is a rider that may be a lot of work.
+    pub fn is_heavy(&self) -> bool {
+        matches!(&self.wait, Wait::Rider { request, .. } if request.is_heavy())
+    }
 }
 
 impl Session {

@@ -14,8 +14,16 @@ use super::outbox::Wakes;
 use super::request::ReadRequest;
 use crate::auth::{self, perms};
 use crate::base::SessionId;
-use crate::tree::{Tree, Znode};
+use crate::config::limits::PATHS_PER_GUARD;
+use crate::tree::{DescendantWalk, Tree, Znode};
 use crate::watch::{EventKind, Mode, On};
+
+/// How far a request got that needs more than one guard.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    paths: usize,
+    walk: DescendantWalk,
+}
 
 /// One read of one connection, under a guard of the gate.
 pub struct Read<'a> {
@@ -34,24 +42,61 @@ pub struct Read<'a> {
 }
 
 impl Read<'_> {
-    /// Serves `request`; the reply is in the outbox afterwards. Returns the zxid of the reply's header.
-    pub fn run(&self, request: &ReadRequest, wakes: &mut Wakes) -> i64 {
+    /// Serves `request`; the reply is in the outbox afterwards. Returns the zxid of the reply's
+    /// header; None if there is more to do than one guard should be held for, and the same is to be
+    /// called again under another.
+    pub fn run(
+        &self,
+        request: &ReadRequest,
+        progress: &mut Progress,
+        wakes: &mut Wakes,
+    ) -> Option<i64> {
         let zxid = self.tree.last_zxid().0;
-        match self.serve(request, wakes) {
-            Ok(()) => zxid,
+        match self.serve(request, progress, wakes) {
+            Ok(true) => Some(zxid),
+            Ok(false) => None,
             Err(ErrorCode::UNIMPLEMENTED) => {
                 self.send(wakes, -1, ErrorCode::UNIMPLEMENTED, |_| ());
                 self.conn.outbox.finish(wakes);
-                -1
+                Some(-1)
             }
             Err(err) => {
                 self.send(wakes, zxid, err, |_| ());
-                zxid
+                Some(zxid)
             }
         }
     }
 
-    fn serve(&self, request: &ReadRequest, wakes: &mut Wakes) -> Result<(), ErrorCode> {
+    /// False if it needs another guard.
+    fn serve(
+        &self,
+        request: &ReadRequest,
+        progress: &mut Progress,
+        wakes: &mut Wakes,
+    ) -> Result<bool, ErrorCode> {
+        match request {
+            ReadRequest::GetAllChildrenNumber(path) => {
+                let (znode, walk) = (self.readable(path.as_ref())?, &mut progress.walk);
+                // Java compares texts: below the empty path it counts the root as well.
+                let root_too = usize::from(path.as_deref() == Some(""));
+                match self.tree.count_descendants(znode, walk, PATHS_PER_GUARD) {
+                    Some(count) => self.ok(wakes, |w| w.i32((count + root_too) as i32))?,
+                    None => return Ok(false),
+                }
+            }
+            ReadRequest::SetWatches(request) | ReadRequest::SetWatches2(request) => {
+                if !self.set_watches(request, &mut progress.paths, wakes)? {
+                    return Ok(false);
+                }
+                self.ok(wakes, |_| ())?;
+            }
+            _ => self.answer(request, wakes)?,
+        }
+        Ok(true)
+    }
+
+    /// What one guard is enough for.
+    fn answer(&self, request: &ReadRequest, wakes: &mut Wakes) -> Result<(), ErrorCode> {
         match request {
             ReadRequest::Ping => {
                 let header = ReplyHeader {
@@ -87,13 +132,6 @@ impl Read<'_> {
                 })
             }
             ReadRequest::GetAcl(path) => self.get_acl(path.as_ref(), wakes),
-            ReadRequest::GetAllChildrenNumber(path) => {
-                let znode = self.readable(path.as_ref())?;
-                // Java compares texts: below the empty path it counts the root as well.
-                let root_too = usize::from(path.as_deref() == Some(""));
-                let count = self.tree.descendant_count(znode) + root_too;
-                self.ok(wakes, |w| w.i32(count as i32))
-            }
             ReadRequest::GetEphemerals(prefix) => self.get_ephemerals(prefix.as_deref(), wakes),
             ReadRequest::Sync(path) => self.ok(wakes, |w| w.text(path.as_deref())),
             ReadRequest::MultiRead(request) => self.multi_read(&request.ops, wakes),
@@ -101,23 +139,21 @@ impl Read<'_> {
                 let info = Some(auth::who_am_i(self.ids));
                 self.ok(wakes, |w| w.put(&info))
             }
-            ReadRequest::SetWatches(_)
-            | ReadRequest::SetWatches2(_)
-            | ReadRequest::AddWatch(_)
+            ReadRequest::AddWatch(_)
             | ReadRequest::CheckWatches(_)
             | ReadRequest::RemoveWatches(_) => self.serve_watch(request, wakes),
+            ReadRequest::Throttled => Err(ErrorCode::THROTTLED_OP),
             ReadRequest::Undecodable(_) => Err(ErrorCode::MARSHALLING_ERROR),
-            ReadRequest::Unknown(_) => Err(ErrorCode::UNIMPLEMENTED),
+            ReadRequest::GetAllChildrenNumber(_)
+            | ReadRequest::SetWatches(_)
+            | ReadRequest::SetWatches2(_)
+            | ReadRequest::Unknown(_) => Err(ErrorCode::UNIMPLEMENTED),
         }
     }
 
     /// Requests that only move watches.
     fn serve_watch(&self, request: &ReadRequest, wakes: &mut Wakes) -> Result<(), ErrorCode> {
         match request {
-            ReadRequest::SetWatches(request) | ReadRequest::SetWatches2(request) => {
-                self.set_watches(request, wakes)?;
-                self.ok(wakes, |_| ())
-            }
             ReadRequest::AddWatch(request) => self.add_watch(request, wakes),
             ReadRequest::CheckWatches(request) => {
                 let path = watch_path(request.kind, request.path.as_ref())?;
@@ -200,7 +236,8 @@ impl Read<'_> {
         self.ok(wakes, |w| w.put(&Some(paths)))
     }
 
-    /// Each op is answered on its own. At a write, and at a null path, Java fails, but sends the body it has so far.
+    /// Each op is answered on its own. At a write, and at a null path, Java fails, but sends the body
+    /// it has so far.
     fn multi_read(&self, ops: &[MultiOp], wakes: &mut Wakes) -> Result<(), ErrorCode> {
         let fit = |op: &MultiOp| {
             matches!(
@@ -265,42 +302,58 @@ impl Read<'_> {
         self.ok(wakes, |w| w.i32(ErrorCode::OK.0))
     }
 
-    /// Watches a client sets again after a reconnect. What changed meanwhile is told at once and not watched.
+    /// Watches a client sets again after a reconnect. What changed meanwhile is told at once and
+    /// not watched. Goes on after the `done` paths; false if there are more than one guard should
+    /// be held for.
     ///
     /// Source: `DataTree.setWatches`.
-    fn set_watches(&self, request: &SetWatches2, wakes: &mut Wakes) -> Result<(), ErrorCode> {
-        let since = request.relative_zxid;
-        for path in present(&request.data_watches)? {
-            match self.tree.find(path).map(|znode| self.tree.stat(znode)) {
-                None => self.tell(EventKind::Deleted, path, wakes),
-                Some(Stat { mzxid, .. }) if mzxid > since => {
-                    self.tell(EventKind::DataChanged, path, wakes);
+    fn set_watches(
+        &self,
+        request: &SetWatches2,
+        done: &mut usize,
+        wakes: &mut Wakes,
+    ) -> Result<bool, ErrorCode> {
+        let lists = [
+            (Again::Data, &request.data_watches),
+            (Again::Exists, &request.exist_watches),
+            (Again::Child, &request.child_watches),
+            (Again::Persistent, &request.persistent_watches),
+            (Again::Recursive, &request.persistent_recursive_watches),
+        ];
+        let (mut skip, mut left) = (*done, PATHS_PER_GUARD);
+        for (kind, list) in lists {
+            let list = list.as_deref().ok_or(ErrorCode::MARSHALLING_ERROR)?;
+            let from = skip.min(list.len());
+            skip -= from;
+            for path in &list[from..] {
+                if left == 0 {
+                    return Ok(false);
                 }
-                Some(_) => self.gate.watch(self.conn, On::Data, path, Mode::Standard),
+                self.set_again(kind, path, request.relative_zxid, wakes);
+                left -= 1;
+                *done += 1;
             }
         }
-        for path in present(&request.exist_watches)? {
-            match self.tree.find(path) {
-                Some(_) => self.tell(EventKind::Created, path, wakes),
-                None => self.gate.watch(self.conn, On::Data, path, Mode::Standard),
+        Ok(true)
+    }
+
+    fn set_again(&self, kind: Again, path: &str, since: i64, wakes: &mut Wakes) {
+        let stat = self.tree.find(path).map(|znode| self.tree.stat(znode));
+        let (gate, conn) = (self.gate, self.conn);
+        match (kind, stat) {
+            (Again::Data | Again::Child, None) => self.tell(EventKind::Deleted, path, wakes),
+            (Again::Data, Some(Stat { mzxid, .. })) if mzxid > since => {
+                self.tell(EventKind::DataChanged, path, wakes);
             }
-        }
-        for path in present(&request.child_watches)? {
-            match self.tree.find(path).map(|znode| self.tree.stat(znode)) {
-                None => self.tell(EventKind::Deleted, path, wakes),
-                Some(Stat { pzxid, .. }) if pzxid > since => {
-                    self.tell(EventKind::ChildrenChanged, path, wakes);
-                }
-                Some(_) => self.gate.watch(self.conn, On::Child, path, Mode::Standard),
+            (Again::Child, Some(Stat { pzxid, .. })) if pzxid > since => {
+                self.tell(EventKind::ChildrenChanged, path, wakes);
             }
+            (Again::Exists, Some(_)) => self.tell(EventKind::Created, path, wakes),
+            (Again::Data | Again::Exists, _) => gate.watch(conn, On::Data, path, Mode::Standard),
+            (Again::Child, Some(_)) => gate.watch(conn, On::Child, path, Mode::Standard),
+            (Again::Persistent, _) => self.watch_persistent(path),
+            (Again::Recursive, _) => gate.watch(conn, On::Data, path, Mode::Recursive),
         }
-        for path in present(&request.persistent_watches)? {
-            self.watch_persistent(path);
-        }
-        for path in present(&request.persistent_recursive_watches)? {
-            self.gate.watch(self.conn, On::Data, path, Mode::Recursive);
-        }
-        Ok(())
     }
 
     fn tell(&self, kind: EventKind, path: &str, wakes: &mut Wakes) {
@@ -361,9 +414,14 @@ fn watch_path(kind: i32, path: Option<&Str>) -> Result<&str, ErrorCode> {
     }
 }
 
-/// A list that may be empty but not null.
-fn present(list: &Option<Vec<Str>>) -> Result<&[Str], ErrorCode> {
-    list.as_deref().ok_or(ErrorCode::MARSHALLING_ERROR)
+/// The lists of a setWatches.
+#[derive(Clone, Copy, Debug)]
+enum Again {
+    Data,
+    Exists,
+    Child,
+    Persistent,
+    Recursive,
 }
 
 /// Without the characters up to U+0020 at both ends. Source: `String.trim`.

@@ -35,7 +35,10 @@ pub enum ReadRequest {
     CheckWatches(WatchesRequest),
     RemoveWatches(WatchesRequest),
     WhoAmI,
-    /// A body that does not decode: answered with MARSHALLINGERROR in the session's order. Keeps the op for statistics.
+    /// It waited too long for its turn: answered with THROTTLEDOP in the session's order.
+    Throttled,
+    /// A body that does not decode: answered with MARSHALLINGERROR in the session's order. Keeps
+    /// the op for statistics.
     Undecodable(Op),
     /// An op nobody knows: answered with UNIMPLEMENTED, then the connection closes.
     Unknown(i32),
@@ -75,6 +78,20 @@ pub fn short_name(op: Op) -> &'static str {
 }
 
 impl ReadRequest {
+    /// Whether serving it may be far more work than one lookup.
+    pub fn is_heavy(&self) -> bool {
+        matches!(
+            self,
+            ReadRequest::GetChildren(_)
+                | ReadRequest::GetChildren2(_)
+                | ReadRequest::GetAllChildrenNumber(_)
+                | ReadRequest::GetEphemerals(_)
+                | ReadRequest::MultiRead(_)
+                | ReadRequest::SetWatches(_)
+                | ReadRequest::SetWatches2(_)
+        )
+    }
+
     /// The operation, None for one without a name.
     pub fn op(&self) -> Option<Op> {
         Some(match self {
@@ -95,7 +112,7 @@ impl ReadRequest {
             ReadRequest::RemoveWatches(_) => Op::RemoveWatches,
             ReadRequest::WhoAmI => Op::WhoAmI,
             ReadRequest::Undecodable(op) => *op,
-            ReadRequest::Unknown(_) => return None,
+            ReadRequest::Throttled | ReadRequest::Unknown(_) => return None,
         })
     }
 }

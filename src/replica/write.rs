@@ -2,8 +2,6 @@
 //!
 //! Source: `FinalRequestProcessor.processRequest`.
 
-use std::sync::Arc;
-
 use jute::proto::{MultiHeader, ReplyHeader};
 use jute::txn::{Txn, TxnDigest};
 use jute::{ErrorCode, Op, OpCode, Writer};
@@ -13,12 +11,11 @@ use super::lane::Lane;
 use super::queue::{Entry, Wait};
 use super::{Replica, handshake};
 use crate::base::{Now, SessionId, Zxid};
-use crate::replica::read::Read;
 use crate::tree::{Applied, Outcome, Tree};
 use crate::zab::{Effect, Proposal};
 
-/// Transactions applied under one guard, after which waiting readers get their turn. Each counts as one, and each
-/// change it makes as one more.
+/// Transactions applied under one guard, after which waiting readers get their turn. Each counts as
+/// one, and each change it makes as one more.
 const COST_PER_GUARD: usize = 512;
 
 impl Replica {
@@ -27,18 +24,27 @@ impl Replica {
         let gate = self.gate.clone();
         let mut next = self.next_delivery();
         while next.is_some() {
+            if let Some(id) = self.waited_for(next.as_ref()) {
+                self.catch_up_fully(now, id);
+            }
             let mut tree = gate.write();
             let mut cost = 0;
             while let Some(proposal) = next.take() {
                 cost += 1 + self.apply(now, &mut tree, proposal);
                 next = self.next_delivery();
-                if cost > COST_PER_GUARD {
+                if cost > COST_PER_GUARD || self.waited_for(next.as_ref()).is_some() {
                     break;
                 }
             }
             drop(tree);
             self.wakes.wake_all();
         }
+    }
+
+    /// The session of `proposal`, if it has riders to be served first.
+    fn waited_for(&self, proposal: Option<&Proposal>) -> Option<SessionId> {
+        let id = SessionId(proposal?.txn.header.client_id);
+        self.lagging.contains_key(&id).then_some(id)
     }
 
     fn next_delivery(&mut self) -> Option<Proposal> {
@@ -69,7 +75,7 @@ impl Replica {
         if matches!(txn.txn, Txn::CloseSession(_)) {
             self.close(id);
         } else {
-            self.serve_riders(now, tree, id);
+            self.ride_along(now, tree, id);
         }
         changes.len()
     }
@@ -131,40 +137,15 @@ impl Replica {
         }
     }
 
-    /// Serves everything of the session up to its next write.
-    fn serve_riders(&mut self, now: Now, tree: &Tree, id: SessionId) {
-        while let Some(session) = self.sessions.get_mut(&id) {
-            let lane = session.lane.clone();
-            let Some(entry) = session.take_rider() else {
-                return;
-            };
-            self.serve_rider(now, tree, &lane, entry);
-        }
-    }
-
-    pub(super) fn serve_rider(&mut self, now: Now, tree: &Tree, lane: &Arc<Lane>, entry: Entry) {
-        let Wait::Rider { ids, request } = &entry.wait else {
-            return;
-        };
-        let read = Read {
-            gate: &self.gate,
-            tree,
-            conn: &entry.conn,
-            session: lane.session(),
-            ids,
-            xid: entry.xid,
-        };
-        let zxid = read.run(request, &mut self.wakes);
-        entry
-            .conn
-            .stats
-            .answered(request.op(), entry.xid, zxid, entry.received, now.mono);
-        self.latencies.add(now.mono - entry.received);
-        self.leave(lane, &entry.conn, entry.xid);
-    }
-
-    /// The one place where a request leaves the loop, whatever ended it; its answer is in the outbox by now.
+    /// The one place where a request leaves the loop, whatever ended it; its answer is in the
+    /// outbox by now.
     pub(super) fn leave(&mut self, lane: &Lane, conn: &Conn, xid: i32) {
+        self.throttle.finished();
+        self.uncount(lane, conn, xid);
+    }
+
+    /// As [`Replica::leave`], for a request that was never let in.
+    pub(super) fn uncount(&mut self, lane: &Lane, conn: &Conn, xid: i32) {
         conn.stats.request_done(xid);
         self.counters.in_loop(-1);
         if !lane.leave() {
@@ -179,13 +160,14 @@ impl Replica {
         }
     }
 
-    /// The session is closed: nothing of it is left behind, and its connection ends. A client that asked for it has
-    /// its answer queued; one whose session expired is cut off without a word.
+    /// The session is closed: nothing of it is left behind, and its connection ends. A client that
+    /// asked for it has its answer queued; one whose session expired is cut off without a word.
     fn close(&mut self, id: SessionId) {
         self.tracker.remove(id);
         let Some(session) = self.sessions.remove(&id) else {
             return;
         };
+        self.lagging.remove(&id);
         session.lane.set_closing();
         for entry in session.queue {
             self.leave(&session.lane, &entry.conn, entry.xid);
@@ -195,7 +177,8 @@ impl Replica {
         }
     }
 
-    /// A difference is a bug of ours: prep and tree disagree. It is told once and harms nobody's data.
+    /// A difference is a bug of ours: prep and tree disagree. It is told once and harms nobody's
+    /// data.
     fn compare_digest(&mut self, tree: &Tree, zxid: Zxid, predicted: Option<&TxnDigest>) {
         let Some(predicted) = predicted.filter(|_| tree.options().digest) else {
             return;
@@ -236,7 +219,8 @@ fn result(w: &mut Writer<'_>, outcome: &Outcome) {
     }
 }
 
-/// In a multi, containers and TTL znodes are answered as create2, and every failure carries its code twice.
+/// In a multi, containers and TTL znodes are answered as create2, and every failure carries its
+/// code twice.
 fn multi_result(w: &mut Writer<'_>, outcome: &Outcome) {
     if outcome.op == Op::Error {
         w.put(&MultiHeader {

@@ -1,4 +1,5 @@
-//! The commit loop's thread: gather inputs, step the replica, hand records to the log, wake who has news.
+//! The commit loop's thread: gather inputs, step the replica, hand records to the log, wake who has
+//! news.
 
 use std::io;
 use std::sync::Arc;
@@ -27,7 +28,8 @@ pub struct CommitLoop {
 }
 
 impl CommitLoop {
-    /// Starts the thread. It ends after [`Message::Stop`], once everything accepted before it is applied.
+    /// Starts the thread. It ends after [`Message::Stop`], once everything accepted before it is
+    /// applied.
     ///
     /// # Errors
     /// If the thread cannot be started.
@@ -45,11 +47,14 @@ impl CommitLoop {
             self.replica.take_appends(&mut appends);
             self.log.push_all(&mut appends);
             self.replica.wake();
-            if stopping && self.replica.outstanding() == 0 {
+            if stopping && self.replica.is_idle() {
                 return;
             }
-            let patience = self.replica.next_deadline() - self.clock.mono();
-            self.mailbox.take(&mut messages, patience.min(PATIENCE));
+            let patience = match self.replica.is_behind() {
+                true => Duration::ZERO,
+                false => self.patience(),
+            };
+            self.mailbox.take(&mut messages, patience);
             let now = self.clock.now();
             for message in messages.drain(..) {
                 match message {
@@ -60,15 +65,22 @@ impl CommitLoop {
                 }
             }
             let now = self.clock.now();
-            if !stopping && now.mono >= self.replica.next_deadline() {
+            if !stopping && now.mono >= self.replica.next_deadline(now.mono) {
                 self.replica.tick(now);
             }
+            self.replica.catch_up(now);
         }
+    }
+
+    fn patience(&self) -> Duration {
+        let now = self.clock.mono();
+        (self.replica.next_deadline(now) - now).min(PATIENCE)
     }
 
     fn snapshot(&mut self) {
         match self.replica.freeze() {
-            // The thread outlives this one; without it no view is taken any more and nothing is lost.
+            // The thread outlives this one; without it no view is taken any more and nothing is
+            // lost.
             Some(frozen) => {
                 if let Err(unsent) = self.snapshots.send(frozen) {
                     self.replica.thaw(unsent.0);

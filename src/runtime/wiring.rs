@@ -1,8 +1,8 @@
 //! Builds and connects one server from its configuration, and stops it in the right order.
 //!
-//! Order of starting: folders, lock, recovery, threads, and last the client port: nobody connects to a server that
-//! does not serve yet. Order of stopping: the port, the connections once they have their answers, the commit loop
-//! once everything accepted is applied, the log.
+//! Order of starting: folders, lock, recovery, threads, and last the client port: nobody connects
+//! to a server that does not serve yet. Order of stopping: the port, the connections once they have
+//! their answers, the commit loop once everything accepted is applied, the log.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -22,12 +22,15 @@ use super::snapshotter::Snapshotter;
 use super::{entropy, shutdown};
 use crate::admin::four_letter::Admin;
 use crate::auth::{AuthOptions, DigestAlg};
+use crate::base::Mono;
+use crate::client_port::throttle::{BucketOptions, ConnectionThrottle, Weights};
 use crate::client_port::{self, BindError, ClientPort, Listener, Stop};
 use crate::config::{Config, HostPort, limits};
 use crate::prep::PrepOptions;
 use crate::replica::gate::Gate;
+use crate::replica::large::LargeRequests;
 use crate::replica::status::Counters;
-use crate::replica::{ReaperOptions, Replica, ReplicaOptions};
+use crate::replica::{ReaperOptions, Replica, ReplicaOptions, ThrottleOptions};
 use crate::storage::snap_policy::SnapPolicy;
 use crate::storage::snapshot::SnapshotOptions;
 use crate::storage::txnlog::{LogOptions, LogWriter};
@@ -101,7 +104,8 @@ impl Server {
             started: now.mono,
         });
         let port = client_port(&config, &gate, &counters, &mailbox, admin, clock);
-        // Bound before threads start, so that a taken port leaves nothing behind; connections wait in the backlog.
+        // Bound before threads start, so that a taken port leaves nothing behind; connections wait
+        // in the backlog.
         let listener = listen(&config)?;
 
         let options = replica_options(&config, auth);
@@ -144,6 +148,12 @@ impl Server {
     pub async fn run(self) -> io::Result<()> {
         let signal = shutdown::requested().await?;
         tracing::info!("{signal}: stopping; what was accepted is finished first");
+        self.stop().await;
+        Ok(())
+    }
+
+    /// Finishes what was accepted, syncs it, and ends.
+    pub async fn stop(self) {
         self.stop.set();
         self.tasks.close();
         if tokio::time::timeout(GRACE, self.tasks.wait())
@@ -166,7 +176,6 @@ impl Server {
             Ok(true) => tracing::info!("stopped"),
             _ => super::stop_for_good("a thread of the server died"),
         }
-        Ok(())
     }
 }
 
@@ -190,8 +199,8 @@ fn recover(disk: &Arc<dyn Disk>, dirs: &Dirs, config: &Config) -> Result<Tree, S
     let options = RecoverOptions {
         tree: tree_options(config),
         create_dirs: config.datadir_autocreate,
-        // zookeeper.db.autocreate concerns members of an ensemble, who might have lost what others have. Java serves an
-        // empty database here too.
+        // zookeeper.db.autocreate concerns members of an ensemble, who might have lost what others
+        // have. Java serves an empty database here too.
         create_database: true,
         trust_empty_snapshot: config.snapshot_trust_empty,
         snapshot: snapshot_options(config),
@@ -233,7 +242,8 @@ fn replica_options(config: &Config, auth: AuthOptions) -> ReplicaOptions {
         tick: config.tick_time,
         min_session_timeout: config.min_session_timeout,
         max_session_timeout: config.max_session_timeout,
-        // A server on its own makes ids as server 1. Source: `ZooKeeperServer.createSessionTracker`.
+        // A server on its own makes ids as server 1. Source:
+        // `ZooKeeperServer.createSessionTracker`.
         server_id: 1,
         prep: PrepOptions {
             enforce_quota: config.enforce_quota,
@@ -245,6 +255,15 @@ fn replica_options(config: &Config, auth: AuthOptions) -> ReplicaOptions {
             max_per_minute: u32::try_from(config.container_max_per_minute).unwrap_or(u32::MAX),
             max_never_used: config.container_max_never_used.unwrap_or_default(),
         },
+        throttle: ThrottleOptions {
+            max_requests: config.request_throttle_max_requests,
+            stall_time: config.request_throttle_stall_time,
+            drop_stale: config.request_throttle_drop_stale,
+            stale_connection: config.request_stale_connection_check,
+            stale_latency: config.request_stale_latency_check,
+            max_wait: config.throttled_op_wait_time,
+        },
+        reply_backlog_bytes: limits::OUTBOX_REPLY_BYTES,
     }
 }
 
@@ -268,11 +287,43 @@ fn client_port(
             .saturating_add(config.jute_extra_size),
         reply_backlog_bytes: limits::OUTBOX_REPLY_BYTES,
         outstanding_limit: i64::try_from(config.global_outstanding_limit).unwrap_or(i64::MAX),
+        throttle_limit: throttle_limit(config),
+        connection_throttle: connection_throttle(config, clock.mono()),
+        large_requests: config
+            .large_request_threshold
+            .map(|threshold| LargeRequests::new(threshold, config.large_request_max_bytes)),
         sessionless: config.sessionless_timeout,
         max_per_address: config.max_client_cnxns,
         max_connections: config.max_cnxns,
         keep_alive: config.client_tcp_keep_alive,
     })
+}
+
+/// Where the throttle is on at all, reads pass beside the loop only while it has room.
+fn throttle_limit(config: &Config) -> Option<i64> {
+    let limit = config.request_throttle_max_requests;
+    (limit > 0).then(|| i64::try_from(limit).unwrap_or(i64::MAX))
+}
+
+fn connection_throttle(config: &Config, now: Mono) -> Option<ConnectionThrottle> {
+    let options = BucketOptions {
+        tokens: config.connection_throttle_tokens,
+        fill_time: config.connection_throttle_fill_time,
+        fill_count: config.connection_throttle_fill_count,
+        freeze_time: config.connection_throttle_freeze_time,
+        drop_increase: config.connection_throttle_drop_increase,
+        drop_decrease: config.connection_throttle_drop_decrease,
+        decrease_ratio: config.connection_throttle_decrease_ratio,
+    };
+    let weights = match config.connection_throttle_weight_enabled {
+        // A standalone server's sessions are global.
+        true => Weights {
+            new: config.connection_throttle_global_session_weight,
+            renewed: config.connection_throttle_renew_session_weight,
+        },
+        false => Weights { new: 1, renewed: 1 },
+    };
+    (options.tokens > 0).then(|| ConnectionThrottle::new(options, weights, now, entropy::rng()))
 }
 
 fn listen(config: &Config) -> Result<Option<Listener>, StartError> {

@@ -31,6 +31,7 @@ pub use freeze::Frozen;
 pub use load::{LoadError, Loader};
 pub use owners::{CONTAINER, MAX_TTL, kind, ttl_owner};
 pub use quota::{Quota, StatsTrack};
+pub use read::DescendantWalk;
 
 use crate::base::{SessionId, Zxid, path};
 use acls::{Acls, OPEN};

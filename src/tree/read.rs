@@ -6,6 +6,13 @@ use super::{AclList, Kind, Tree, TreeOptions, Znode, index, kind};
 use crate::base::{SessionId, Zxid};
 use jute::data::{Stat, StatPersisted};
 
+/// Where [`Tree::count_descendants`] stands between two calls.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DescendantWalk {
+    counted: usize,
+    next: Option<(u32, i64)>,
+}
+
 impl Tree {
     /// What it was made with.
     pub fn options(&self) -> &TreeOptions {
@@ -126,6 +133,45 @@ impl Tree {
             return self.slab.live() - 1;
         }
         self.subtree(znode.0).count() - 1
+    }
+
+    /// As [`Tree::descendant_count`], at most `limit` znodes at a time; None if it is to be called
+    /// again with the same
+    /// `walk`. What changes between two calls is counted or not, but if the very znode the walk
+    /// stands at is deleted, it starts again and goes through.
+    pub fn count_descendants(
+        &self,
+        top: Znode,
+        walk: &mut DescendantWalk,
+        limit: usize,
+    ) -> Option<usize> {
+        if top.0 == ROOT {
+            return Some(self.slab.live() - 1);
+        }
+        let (mut at, mut left) = match walk.next {
+            None => (top.0, limit),
+            Some((at, czxid)) if self.is_still(at, czxid) => (at, limit),
+            Some(_) => {
+                walk.counted = 0;
+                (top.0, usize::MAX)
+            }
+        };
+        while at != NONE {
+            if left == 0 {
+                walk.next = Some((at, self.slab.get(at).czxid));
+                return None;
+            }
+            left -= 1;
+            walk.counted += 1;
+            at = self.after(at, top.0);
+        }
+        Some(walk.counted - 1)
+    }
+
+    /// Whether the znode that `czxid` created is where it was.
+    fn is_still(&self, at: u32, czxid: i64) -> bool {
+        let slot = self.slab.get(at);
+        slot.payload.is_some() && slot.czxid == czxid
     }
 
     /// The znode and all below it, parents first.

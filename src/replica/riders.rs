@@ -1,0 +1,172 @@
+//! Reads that ride behind a write of their session, a bounded amount of work per guard.
+//!
+//! ```text
+//!   write applied -> light riders at once, under its guard
+//!                 -> the rest lags: chunk by chunk under guards of their own, between the rounds of the loop,
+//!                    while the client takes its replies
+//! ```
+//!
+//! Transactions of other sessions may be applied between two chunks, the session's own next one may
+//! not.
+
+use std::sync::Arc;
+
+use super::Replica;
+use super::lane::Lane;
+use super::queue::{Entry, Wait};
+use super::read::Read;
+use crate::base::{Now, SessionId};
+use crate::config::limits::RIDERS_PER_GUARD;
+use crate::tree::Tree;
+
+/// Why a session has riders left whose turn has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lag {
+    /// The guard has been held long enough for them.
+    Due,
+    /// Their client does not take its replies.
+    Full,
+}
+
+/// What one guard may be used for.
+#[derive(Clone, Copy, Debug)]
+struct Allowance {
+    /// Riders.
+    count: usize,
+    /// Whether one that may be a lot of work is among them; it is the last then.
+    heavy: bool,
+    /// Whether to fill outboxes beyond their bound.
+    any_backlog: bool,
+}
+
+impl Replica {
+    /// Queues a rider; serves it if nothing of its session is before it.
+    pub(super) fn ride(&mut self, now: Now, id: SessionId, entry: Entry) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        session.queue.push_back(entry);
+        if session.queue.len() == 1 {
+            self.catch_up_one(now, id, false);
+        }
+    }
+
+    /// Serves light riders of `id` under the guard of the write they follow.
+    pub(super) fn ride_along(&mut self, now: Now, tree: &Tree, id: SessionId) {
+        let allowance = Allowance {
+            count: RIDERS_PER_GUARD,
+            heavy: false,
+            any_backlog: false,
+        };
+        self.serve_riders(now, tree, id, allowance);
+    }
+
+    /// Goes on with what waits: lets in requests that the throttle holds, and serves a chunk of
+    /// every session that lags, each under a guard of its own. To be called once per round of the
+    /// loop.
+    pub fn catch_up(&mut self, now: Now) {
+        self.let_in(now);
+        if self.lagging.is_empty() {
+            return;
+        }
+        let due: Vec<SessionId> = self
+            .lagging
+            .iter()
+            .filter_map(|(id, lag)| (*lag == Lag::Due).then_some(*id))
+            .collect();
+        for id in due {
+            self.catch_up_one(now, id, false);
+            self.wakes.wake_all();
+        }
+    }
+
+    /// Whether [`Replica::catch_up`] has something to do at once.
+    pub fn is_behind(&self) -> bool {
+        self.lagging.values().any(|lag| *lag == Lag::Due)
+    }
+
+    /// Serves all riders of `id` that stand before its next transaction, which is about to be
+    /// applied.
+    pub(super) fn catch_up_fully(&mut self, now: Now, id: SessionId) {
+        while self.lagging.contains_key(&id) {
+            self.catch_up_one(now, id, true);
+            self.wakes.wake_all();
+        }
+    }
+
+    /// A connection of the session took what it is owed, or is gone: its riders go on.
+    pub(super) fn drained(&mut self, id: SessionId) {
+        if let Some(lag) = self.lagging.get_mut(&id) {
+            *lag = Lag::Due;
+        }
+    }
+
+    fn catch_up_one(&mut self, now: Now, id: SessionId, any_backlog: bool) {
+        let allowance = Allowance {
+            count: RIDERS_PER_GUARD,
+            heavy: true,
+            any_backlog,
+        };
+        self.lagging.remove(&id);
+        let gate = self.gate.clone();
+        gate.read(|tree| self.serve_riders(now, tree, id, allowance));
+    }
+
+    /// Serves what of the session stands before its next write, as far as `allowance` goes; notes
+    /// if that is not all.
+    fn serve_riders(&mut self, now: Now, tree: &Tree, id: SessionId, allowance: Allowance) {
+        let mut left = allowance.count;
+        while let Some(session) = self.sessions.get_mut(&id) {
+            let Some(mut entry) = session.take_rider() else {
+                return;
+            };
+            let lane = session.lane.clone();
+            let heavy = entry.is_heavy();
+            let backlog = self.options.reply_backlog_bytes;
+            let lag = if left == 0 || (heavy && !allowance.heavy) {
+                Some(Lag::Due)
+            } else if !allowance.any_backlog && !entry.conn.outbox.has_room(backlog) {
+                Some(Lag::Full)
+            } else if self.serve_rider(now, tree, &lane, &mut entry) {
+                left = if heavy { 0 } else { left - 1 };
+                None
+            } else {
+                Some(Lag::Due)
+            };
+            if let (Some(lag), Some(session)) = (lag, self.sessions.get_mut(&id)) {
+                session.queue.push_front(entry);
+                self.lagging.insert(id, lag);
+                return;
+            }
+        }
+    }
+
+    /// False if the rider needs another guard.
+    fn serve_rider(&mut self, now: Now, tree: &Tree, lane: &Arc<Lane>, entry: &mut Entry) -> bool {
+        let Wait::Rider {
+            ids,
+            request,
+            progress,
+        } = &mut entry.wait
+        else {
+            return true;
+        };
+        let read = Read {
+            gate: &self.gate,
+            tree,
+            conn: &entry.conn,
+            session: lane.session(),
+            ids,
+            xid: entry.xid,
+        };
+        let Some(zxid) = read.run(request, progress, &mut self.wakes) else {
+            return false;
+        };
+        let (op, received) = (request.op(), entry.received);
+        let stats = &entry.conn.stats;
+        stats.answered(op, entry.xid, zxid, received, now.mono);
+        self.latencies.add(now.mono - received);
+        self.leave(lane, &entry.conn, entry.xid);
+        true
+    }
+}

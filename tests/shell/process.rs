@@ -1,0 +1,137 @@
+//! The program: its start, its refusals to start, and its end.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use jute::Op;
+
+use super::rawzk::{Client, bytes, create, request};
+
+/// A running server; killed if a test fails before it ends.
+struct Program {
+    child: Child,
+    log: BufReader<std::process::ChildStderr>,
+}
+
+impl Program {
+    fn start(dir: &Path, port: u16) -> Program {
+        let cfg = dir.join(format!("{port}.cfg"));
+        let data = dir.join("data");
+        let text = format!(
+            "dataDir={}\nclientPort={port}\nclientPortAddress=127.0.0.1\npreAllocSize=64\n",
+            data.display()
+        );
+        std::fs::write(&cfg, text).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_oxkeeper"))
+            .arg("server")
+            .arg(&cfg)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        Program { child, log }
+    }
+
+    /// Waits for the line of the banner that names the address.
+    fn serving(&mut self) -> SocketAddr {
+        let mut line = String::new();
+        while self.log.read_line(&mut line).unwrap() > 0 {
+            if let Some(address) = line.trim().strip_prefix("clients  ") {
+                return address.parse().unwrap();
+            }
+            line.clear();
+        }
+        panic!("it ended without serving");
+    }
+
+    /// What it says from here to its end, and how it ends.
+    fn end(&mut self) -> (ExitStatus, String) {
+        let mut said = String::new();
+        self.log.read_to_string(&mut said).unwrap();
+        (self.child.wait().unwrap(), said)
+    }
+
+    fn signal(&self, name: &str) {
+        let done = Command::new("kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status();
+        assert!(done.unwrap().success());
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port nobody listens on; another program may take it meanwhile, but hardly does.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+#[test]
+fn a_signal_ends_it_with_status_0_and_what_was_sent_before_is_kept() {
+    for signal in ["TERM", "INT"] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut program = Program::start(dir.path(), free_port());
+        let address = program.serving();
+        let mut client = Client::open(address);
+        let burst: Vec<u8> = (1..=200)
+            .flat_map(|xid| {
+                let record = create(&format!("/n{xid}"), b"", 0);
+                request(xid, Op::Create as i32, &bytes(&record))
+            })
+            .collect();
+        client.send(&burst);
+        assert_eq!(client.frame().map(|reply| reply.xid()), Some(1));
+        program.signal(signal);
+        let mut acknowledged = 1;
+        while let Some(reply) = client.frame() {
+            acknowledged += 1;
+            assert_eq!((reply.xid(), reply.err()), (acknowledged, 0));
+        }
+        let (status, _) = program.end();
+        assert_eq!(status.code(), Some(0));
+
+        let mut again = Program::start(dir.path(), free_port());
+        let mut client = Client::open(again.serving());
+        for xid in 1..=acknowledged {
+            assert!(
+                client.exists(&format!("/n{xid}"), false),
+                "/n{xid} was acknowledged"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_taken_port_stops_the_start_with_a_message_that_names_it() {
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let dir = tempfile::tempdir().unwrap();
+    let (status, said) = Program::start(dir.path(), port).end();
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(
+        said.contains(&format!("cannot listen on 127.0.0.1:{port}")),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_folder_has_one_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = Program::start(dir.path(), free_port());
+    let address = first.serving();
+    let (status, said) = Program::start(dir.path(), free_port()).end();
+    assert_eq!(status.code(), Some(3), "{said}");
+    assert!(
+        said.contains("data"),
+        "the message names the folder: {said}"
+    );
+    assert_eq!(Client::open(address).create("/a", b"", 0).err(), 0);
+}
