@@ -1,4 +1,7 @@
-"""Where this server differs from Java on purpose: what it does instead. The list is differential/deliberate.py."""
+"""Where this server differs from Java on purpose.
+
+What it does instead. The list is differential/deliberate.py.
+"""
 
 import pytest
 
@@ -12,8 +15,10 @@ from harness.rawzk import Client, Closed, Error, acl, encode, multi_body, reques
 def ours(request):
     if request.config.getoption("--only") == "java":
         pytest.skip("about this server alone; --only java was asked for")
-    props = {"zookeeper.extendedTypesEnabled": "true",
-             "zookeeper.DigestAuthenticationProvider.superDigest": SUPER_DIGEST}
+    props = {
+        "zookeeper.extendedTypesEnabled": "true",
+        "zookeeper.DigestAuthenticationProvider.superDigest": SUPER_DIGEST,
+    }
     with servers.start("oxkeeper", props=props) as server:
         yield server
 
@@ -55,8 +60,18 @@ def test_every_deliberate_difference_has_an_id_and_a_reason():
     assert all(entry.what and entry.why and entry.treatment for entry in DELIBERATE)
 
 
-@pytest.mark.parametrize("op", [rawzk.CREATE, rawzk.DELETE, rawzk.SET_DATA, rawzk.SET_ACL, rawzk.MULTI,
-                                rawzk.CREATE_TTL, rawzk.CREATE_CONTAINER])
+@pytest.mark.parametrize(
+    "op",
+    [
+        rawzk.CREATE,
+        rawzk.DELETE,
+        rawzk.SET_DATA,
+        rawzk.SET_ACL,
+        rawzk.MULTI,
+        rawzk.CREATE_TTL,
+        rawzk.CREATE_CONTAINER,
+    ],
+)
 def test_undecodable_writes_consume_no_zxid(client, op):
     before = zxid_of(client)
     error = refused(client.call, op, b"\0\0\0\x7f")
@@ -105,7 +120,6 @@ def test_unparsable_quota_statistics_do_not_end_the_server(ours, client):
 def test_internal_opcodes_are_unknown_to_clients(client, op):
     path = f"/internal{abs(op)}"
     client.create(path)
-    before = zxid_of(client)
     client.send(request_frame(77, op, encode("DeleteContainerRequest", {"path": path})))
     header, body, _ = rawzk.decode_reply(op, client.receive())
     assert (header, body) == ({"xid": 77, "zxid": -1, "err": -6}, None)
@@ -114,7 +128,11 @@ def test_internal_opcodes_are_unknown_to_clients(client, op):
 
 def test_a_container_survives_a_client_that_asks_for_its_clean_up(ours, client):
     client.create("/kept", op=rawzk.CREATE_CONTAINER, flags=4)
-    client.send(request_frame(1, rawzk.DELETE_CONTAINER, encode("DeleteContainerRequest", {"path": "/kept"})))
+    client.send(
+        request_frame(
+            1, rawzk.DELETE_CONTAINER, encode("DeleteContainerRequest", {"path": "/kept"})
+        )
+    )
     client.receive()
     other = Client(ours.host, ours.port)
     assert other.get_data("/kept")["data"] == b""
@@ -130,10 +148,17 @@ def test_a_resume_with_a_wrong_password_leaves_the_rightful_client_alone(ours, c
     assert client.get_data("/")["stat"]["numChildren"] >= 1
 
 
-@pytest.mark.parametrize("op, flags", [
-    (rawzk.CREATE, 4), (rawzk.CREATE2, 4), (rawzk.CREATE_CONTAINER, 0), (rawzk.CREATE_CONTAINER, 1),
-    (rawzk.CREATE_CONTAINER, 2), (rawzk.CREATE_CONTAINER, 3),
-])
+@pytest.mark.parametrize(
+    "op, flags",
+    [
+        (rawzk.CREATE, 4),
+        (rawzk.CREATE2, 4),
+        (rawzk.CREATE_CONTAINER, 0),
+        (rawzk.CREATE_CONTAINER, 1),
+        (rawzk.CREATE_CONTAINER, 2),
+        (rawzk.CREATE_CONTAINER, 3),
+    ],
+)
 def test_a_mode_that_does_not_belong_to_the_opcode_is_a_bad_argument(client, op, flags):
     before = zxid_of(client)
     error = refused(client.call, op, create_value("/mode-mismatch", flags))
@@ -141,9 +166,11 @@ def test_a_mode_that_does_not_belong_to_the_opcode_is_a_bad_argument(client, op,
 
 
 def test_an_unknown_opcode_is_answered_after_what_came_before_it(client):
-    client.send(request_frame(1, rawzk.CREATE, encode("CreateRequest", create_value("/before-it", 0))),
-                request_frame(2, rawzk.GET_DATA, encode("GetDataRequest", {"path": "/before-it"})),
-                request_frame(3, 999))
+    client.send(
+        request_frame(1, rawzk.CREATE, encode("CreateRequest", create_value("/before-it", 0))),
+        request_frame(2, rawzk.GET_DATA, encode("GetDataRequest", {"path": "/before-it"})),
+        request_frame(3, 999),
+    )
     headers = [rawzk.decode("ReplyHeader", client.receive())[0] for _ in range(3)]
     assert [(h["xid"], h["err"]) for h in headers] == [(1, 0), (2, 0), (3, -6)]
     assert is_closed(client)
@@ -159,7 +186,7 @@ def test_a_refused_multi_leaves_nothing_behind(client):
 
 def test_text_beyond_the_bmp_survives_a_multi_and_a_restart(ours):
     client = Client(ours.host, ours.port)
-    entries = [acl(31, "world", "anyone"), acl(1, "digest", "u\U0001F600:x")]
+    entries = [acl(31, "world", "anyone"), acl(1, "digest", "u\U0001f600:x")]
     client.multi([(rawzk.CREATE, {"path": "/beyond-bmp", "acl": entries})])
     told = client.get_acl("/beyond-bmp")["acl"]
     assert told[1]["id"]["id"] == "u\ud83d\ude00:x".encode("utf-8", "surrogatepass")

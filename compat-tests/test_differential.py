@@ -1,9 +1,9 @@
 """The same scripts against Java ZooKeeper and this server: every frame must be the same.
 
-    run test_differential.py                       the fixed seeds
-    run test_differential.py --seeds 500           more of them
-    run test_differential.py --seed 1234           one, replayed
-    run test_differential.py --only java           Java against Java: nothing may differ at all
+run test_differential.py                       the fixed seeds
+run test_differential.py --seeds 500           more of them
+run test_differential.py --seed 1234           one, replayed
+run test_differential.py --only java           Java against Java: nothing may differ at all
 """
 
 import pytest
@@ -61,11 +61,16 @@ def test_random_scripts_get_the_same_frames_from_both(pair, configuration, seeds
             break
     print(f"{len(seeds)} seeds, {steps} steps")
     if found:
-        pytest.fail("\n\n".join(report(configuration, *one) for one in found.values()), pytrace=False)
+        pytest.fail(
+            "\n\n".join(report(configuration, *one) for one in found.values()), pytrace=False
+        )
 
 
 def report(configuration, seed, steps, difference):
-    lines = [f"configuration {configuration}, script {seed}: {len(steps)} steps are enough", difference.text(),
-             "  script:"]
+    lines = [
+        f"configuration {configuration}, script {seed}: {len(steps)} steps are enough",
+        difference.text(),
+        "  script:",
+    ]
     lines += [f"    {minimise.describe(step)}" for step in steps]
     return "\n".join(lines)

@@ -1,9 +1,8 @@
-"""Data folders change hands: Java writes and we open, we write and Java opens, nothing is lost or altered.
-
-Needs the older Java servers: compat-tests/install 3.5.10 3.6.4 3.7.2 3.8.5 3.9.4
-"""
+"""Data folders change hands: Java writes and we open, we write and Java opens; nothing is lost."""
 
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +18,13 @@ PROPS = {
     "znode.container.checkIntervalMs": 36000000,
 }
 MISMATCH = ("Digests are not matching", "digest mismatch on txn")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def older_servers():
+    """The Java servers of other versions; quick when they are there already."""
+    install = Path(__file__).resolve().parent / "install"
+    subprocess.run([install, *VERSIONS], check=True)
 
 
 @pytest.fixture
@@ -53,7 +59,9 @@ def populate(client, other, root, salt):
     client.create(f"{root}/e", b"ephemeral", flags=1)
     other.create(f"{root}/other-", b"ephemeral", flags=3)
     client.create(f"{root}/private", b"p", [acl(31, "digest", "bob:x"), acl(1, "ip", "10.0.0.0/8")])
-    client.create(f"{root}/strange", b"s", [acl(-1, "world", "anyone"), acl(0, "digest", "\u65e5:x")])
+    client.create(
+        f"{root}/strange", b"s", [acl(-1, "world", "anyone"), acl(0, "digest", "\u65e5:x")]
+    )
     client.set_acl(f"{root}/null", [acl(3, "world", "anyone"), acl(31, "digest", "a:b")])
     for _ in range(3):
         client.set_data(f"{root}/empty", b"again " + salt)
@@ -64,17 +72,21 @@ def populate(client, other, root, salt):
         if number % 7 == 0:
             with pytest.raises(rawzk.Error):
                 client.delete(f"{root}/missing")
-    client.multi([
-        (rawzk.CREATE, {"path": f"{root}/m", "acl": rawzk.OPEN_ACL}),
-        (rawzk.CREATE2, {"path": f"{root}/m/e", "acl": rawzk.OPEN_ACL, "flags": 1}),
-        (rawzk.SET_DATA, {"path": f"{root}/m", "data": salt, "version": 0}),
-        (rawzk.DELETE, {"path": f"{root}/m/e", "version": 0}),
-        (rawzk.CHECK, {"path": f"{root}/m", "version": 1}),
-    ])
-    client.multi([
-        (rawzk.CREATE, {"path": f"{root}/never", "acl": rawzk.OPEN_ACL}),
-        (rawzk.CHECK, {"path": f"{root}/never", "version": 5}),
-    ])
+    client.multi(
+        [
+            (rawzk.CREATE, {"path": f"{root}/m", "acl": rawzk.OPEN_ACL}),
+            (rawzk.CREATE2, {"path": f"{root}/m/e", "acl": rawzk.OPEN_ACL, "flags": 1}),
+            (rawzk.SET_DATA, {"path": f"{root}/m", "data": salt, "version": 0}),
+            (rawzk.DELETE, {"path": f"{root}/m/e", "version": 0}),
+            (rawzk.CHECK, {"path": f"{root}/m", "version": 1}),
+        ]
+    )
+    client.multi(
+        [
+            (rawzk.CREATE, {"path": f"{root}/never", "acl": rawzk.OPEN_ACL}),
+            (rawzk.CHECK, {"path": f"{root}/never", "version": 5}),
+        ]
+    )
     quota = "/zookeeper/quota" + root
     client.create(quota)
     client.create(f"{quota}/zookeeper_limits", b"count=100,bytes=100000")
@@ -104,8 +116,11 @@ def picture_of(server):
 def same(before, after):
     """Asserts that two pictures are one, naming what is not."""
     assert sorted(before) == sorted(after)
-    different = [f"{path}:\n  was {before[path]}\n  is  {after[path]}"
-                 for path in sorted(before) if before[path] != after[path]]
+    different = [
+        f"{path}:\n  was {before[path]}\n  is  {after[path]}"
+        for path in sorted(before)
+        if before[path] != after[path]
+    ]
     if different:
         pytest.fail("\n".join(different[:5]), pytrace=False)
 
@@ -180,8 +195,14 @@ def round_trip(folder, second, how, version="3.9.5", props=()):
             server.cleanup()
 
 
-@pytest.mark.parametrize("how", ["stop", "kill"])
-@pytest.mark.parametrize("version", VERSIONS)
+ENDINGS = (
+    [(version, "stop") for version in VERSIONS]
+    + [("3.9.5", "kill")]
+    + [pytest.param(version, "kill", marks=pytest.mark.long) for version in VERSIONS[:-1]]
+)
+
+
+@pytest.mark.parametrize("version, how", ENDINGS)
 def test_a_folder_made_by_each_java_server_goes_there_and_back(folder, second, version, how):
     files = round_trip(folder, second, how, version)
     assert sum(name.startswith("snapshot.") for name in files) > 4
@@ -190,8 +211,9 @@ def test_a_folder_made_by_each_java_server_goes_there_and_back(folder, second, v
 
 @pytest.mark.parametrize("method", ["gz", "snappy"])
 def test_compressed_snapshots_go_there_and_back(folder, second, method):
-    files = round_trip(folder, second, "stop",
-                       props={"zookeeper.snapshot.compression.method": method})
+    files = round_trip(
+        folder, second, "stop", props={"zookeeper.snapshot.compression.method": method}
+    )
     assert sum(name.endswith(f".{method}") for name in files) > 4
 
 

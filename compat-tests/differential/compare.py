@@ -1,7 +1,9 @@
-"""Judges whether two servers said the same: frames are decoded, what may differ is mapped, the rest is equal.
+"""Judges whether two servers said the same: frames are decoded, what may differ is mapped, the
+rest is equal.
 
-May differ: session ids (mapped one to one), passwords (checked against the id instead), times (checked to
-be one time per zxid), and the order where the protocol leaves it open. Zxids must be equal.
+May differ: session ids (mapped one to one), passwords (checked against the id instead), times
+(checked to be one time per zxid), and the order where the protocol leaves it open. Zxids must be
+equal.
 """
 
 from dataclasses import dataclass
@@ -84,8 +86,13 @@ class Eye:
         return entries
 
     def _entry(self, what, payload, request):
-        if what in ("closed", "no answer", "old connection closed", "old connection stays open",
-                    "stays open"):
+        if what in (
+            "closed",
+            "no answer",
+            "old connection closed",
+            "old connection stays open",
+            "stays open",
+        ):
             return Entry(what, {}, payload)
         try:
             value = self._decode(what, payload, request)
@@ -130,8 +137,11 @@ class Eye:
         if "czxid" in value:
             return self._stat(value)
         return {
-            key: sorted(item, key=lambda text: text or b"")
-            if key in _SORTED and item is not None else self._walk(item)
+            key: (
+                sorted(item, key=lambda text: text or b"")
+                if key in _SORTED and item is not None
+                else self._walk(item)
+            )
             for key, item in value.items()
         }
 
@@ -151,7 +161,11 @@ class Eye:
 
 
 def _immediate_last(entries):
-    """Answers to auth and SASL come at once, ahead of earlier requests or not: compared after the rest."""
+    """Answers to auth and SASL come at once, ahead of earlier requests or not.
+
+    Compared after the rest.
+    """
+
     def immediate(entry):
         return entry.request is not None and entry.request.op in (rawzk.AUTH, rawzk.SASL)
 
@@ -165,8 +179,11 @@ def _sort_equal_zxids(entries):
     """Events of one transaction that ends a session come in no particular order of znodes."""
     out, run = [], []
     for entry in [*entries, None]:
-        if entry and entry.what == "event" and (
-                not run or run[0].value["header"]["zxid"] == entry.value["header"]["zxid"]):
+        if (
+            entry
+            and entry.what == "event"
+            and (not run or run[0].value["header"]["zxid"] == entry.value["header"]["zxid"])
+        ):
             run.append(entry)
             continue
         out += sorted(run, key=lambda e: repr(e.value))

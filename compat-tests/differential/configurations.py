@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from .generate import Crowd
 from .odd import SUPER_DIGEST
 
-# Nothing may happen by itself while a script runs: no clean-up of containers, no expiry, no early snapshot.
+# Nothing may happen by itself while a script runs: no clean-up of containers, no expiry, no early
+# snapshot.
 _CALM_CFG = {"maxSessionTimeout": 600000, "forceSync": "no", "tickTime": 2000}
 _CALM_PROPS = {"znode.container.checkIntervalMs": 36000000}
 
@@ -38,7 +39,13 @@ ALL = {
     "quota": Configuration(cfg={"enforceQuota": "true"}, props=_SUPER),
     "reconfig": Configuration(
         cfg={"reconfigEnabled": "true"},
-        props={"jute.maxbuffer": 8000, "zookeeper.jute.maxbuffer.extrasize": 2000, **_SUPER,
-               "zookeeper.digest.enabled": "false", "zookeeper.closeSessionTxn.enabled": "false"}),
+        props={
+            "jute.maxbuffer": 8000,
+            "zookeeper.jute.maxbuffer.extrasize": 2000,
+            **_SUPER,
+            "zookeeper.digest.enabled": "false",
+            "zookeeper.closeSessionTxn.enabled": "false",
+        },
+    ),
     "skip-acl": Configuration(props={"zookeeper.skipACL": "yes", **_SUPER}),
 }

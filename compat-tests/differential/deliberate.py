@@ -1,10 +1,10 @@
 """Where this server differs from Java 3.9.5 on purpose, as data: the only list of such differences.
 
 Each entry says how the comparison treats it:
-  never sent   Java cannot be sent it (it crashes, or the reply depends on a race); `test_deliberate.py`
-               sends it to this server alone and checks what is expected there
-  masked       generated in comparisons; the step is marked, reply zxids of that step are not compared, and
-               both servers are brought to the same zxid afterwards
+  never sent   Java cannot be sent it (it crashes, or the reply depends on a race);
+               `test_deliberate.py` sends it to this server alone and checks what is expected there
+  masked       generated in comparisons; the step is marked, reply zxids of that step are not
+               compared, and both servers are brought to the same zxid afterwards
   ordered      generated only where Java's order is certain (the request travels alone)
   equal        the difference cannot be seen by a client of one standalone server in sequence
 """
@@ -25,8 +25,9 @@ class Deliberate:
 DELIBERATE = [
     Deliberate(
         "undecodable-write",
-        "a write whose body cannot be decoded is answered -5 and logs nothing; Java logs an error transaction "
-        "with the last zxid again, and a multi refused by its decoder consumes a zxid",
+        "a write whose body cannot be decoded is answered -5 and logs nothing; Java logs an "
+        "error transaction with the last zxid again, and a multi refused by its decoder consumes "
+        "a zxid",
         "the repeated zxid wedges Java ensembles; nothing was asked that could be ordered",
         "masked",
     ),
@@ -57,20 +58,23 @@ DELIBERATE = [
     ),
     Deliberate(
         "wrong-password-resume",
-        "a resume with a wrong password is refused without touching the rightful client's connection",
+        "a resume with a wrong password is refused without touching the rightful client's "
+        "connection",
         "Java disconnects the rightful client before it looks at the password",
         "never sent",
     ),
     Deliberate(
         "pending-child-count",
-        "closeSession lowers its parents' pending child counts, so a delete of the parent pipelined right "
+        "closeSession lowers its parents' pending child counts, so a delete of the parent "
+        "pipelined right "
         "behind it by another session works",
         "Java answers -111 until the close is applied",
         "equal",
     ),
     Deliberate(
         "mode-opcode-mismatch",
-        "a create mode that does not belong to its opcode (4 under create or create2 outside a multi, other "
+        "a create mode that does not belong to its opcode (4 under create or create2 outside "
+        "a multi, other "
         "than 4 under createContainer) is answered -8",
         "Java stores what the opcode says while its digest predicts what the flags say",
         "never sent",
@@ -78,7 +82,8 @@ DELIBERATE = [
     Deliberate(
         "data-version-skips-minus-one",
         "a data version that would become -1 becomes 0",
-        "-1 means any version in a request: Java's counter wraps through it and defeats compare-and-set",
+        "-1 means any version in a request: Java's counter wraps through it and defeats "
+        "compare-and-set",
         "equal",
     ),
     Deliberate(

@@ -1,7 +1,7 @@
 """Seeded scripts: what a crowd of badly behaved clients might do in a small name space.
 
-The generator watches the reference's replies, so that it knows roughly what exists and most requests
-succeed; the same seed against the same servers gives the same script.
+The generator watches the reference's replies, so that it knows roughly what exists and most
+requests succeed; the same seed against the same servers gives the same script.
 """
 
 import random
@@ -35,7 +35,7 @@ class Crowd:
         self._prologue = self._opening()
         self._epilogue = None
 
-    # --- Script -------------------------------------------------------------------------------------
+    # --- Script -----------------------------------------------------------------------------------
 
     def next(self, seen):
         if seen is not None:
@@ -45,8 +45,17 @@ class Crowd:
 
     def _opening(self):
         yield Open("s1")
-        yield Send("s1", [self._request(rawzk.CREATE, self._create(self.root, flags=0, entries=None))])
-        for path, flags in (("/a", 0), ("/b", 0), ("/c", 1), ("/a/a", 0), ("/a/b", 0), ("/a/a/a", 0)):
+        yield Send(
+            "s1", [self._request(rawzk.CREATE, self._create(self.root, flags=0, entries=None))]
+        )
+        for path, flags in (
+            ("/a", 0),
+            ("/b", 0),
+            ("/c", 1),
+            ("/a/a", 0),
+            ("/a/b", 0),
+            ("/a/a/a", 0),
+        ):
             yield Send("s1", [self._request(rawzk.CREATE2, self._create(self.root + path, flags))])
         yield Open("s2")
         yield Send("s2", [self._auth("digest", b"super:pw" if self._one_in(2) else b"bob:b")])
@@ -66,14 +75,27 @@ class Crowd:
         """At the end one session with all rights looks at everything the script touched."""
         yield Open("s9")
         yield Send("s9", [self._auth("digest", b"super:pw")])
-        for path in ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config", *sorted(self._paths)]:
-            yield Send("s9", [
-                self._request(rawzk.GET_CHILDREN2, encode("GetChildren2Request", {"path": path})),
-                self._request(rawzk.GET_DATA, encode("GetDataRequest", {"path": path})),
-                self._request(rawzk.GET_ACL, encode("GetACLRequest", {"path": path})),
-                self._request(rawzk.GET_ALL_CHILDREN_NUMBER,
-                              encode("GetAllChildrenNumberRequest", {"path": path})),
-            ])
+        for path in [
+            "/",
+            "/zookeeper",
+            "/zookeeper/quota",
+            "/zookeeper/config",
+            *sorted(self._paths),
+        ]:
+            yield Send(
+                "s9",
+                [
+                    self._request(
+                        rawzk.GET_CHILDREN2, encode("GetChildren2Request", {"path": path})
+                    ),
+                    self._request(rawzk.GET_DATA, encode("GetDataRequest", {"path": path})),
+                    self._request(rawzk.GET_ACL, encode("GetACLRequest", {"path": path})),
+                    self._request(
+                        rawzk.GET_ALL_CHILDREN_NUMBER,
+                        encode("GetAllChildrenNumberRequest", {"path": path}),
+                    ),
+                ],
+            )
 
     def _random_step(self):
         connected = [s for s in SESSIONS if self._alive.get(s)]
@@ -118,11 +140,16 @@ class Crowd:
         session = self.random.choice(fresh) if fresh else session
         if session in self._alive:
             return Resume(session, timeout, read_only)
-        return Open(session, timeout, read_only,
-                    self.random.choice([bytes(16), bytes(16), b"", None, b"abc", bytes(40)]), ahead,
-                    self.random.choice([0, 0, 0, 1, -1]))
+        return Open(
+            session,
+            timeout,
+            read_only,
+            self.random.choice([bytes(16), bytes(16), b"", None, b"abc", bytes(40)]),
+            ahead,
+            self.random.choice([0, 0, 0, 1, -1]),
+        )
 
-    # --- Requests -----------------------------------------------------------------------------------
+    # --- Requests ---------------------------------------------------------------------------------
 
     def _request(self, op, body=b"", **more):
         self._xid += 1
@@ -139,8 +166,10 @@ class Crowd:
         return request
 
     def _burst(self, session):
-        """Requests in one write. Java checks quotas against what is applied when a request comes by, so
-        with enforced quotas the outcome of pipelined writes is a race: one write at most, as the last."""
+        """Requests in one write. Java checks quotas against what is applied when a request comes
+        by, so with enforced quotas the outcome of pipelined writes is a race: one write at most,
+        as the last.
+        """
         burst = [self._any_request(session) for _ in range(self.random.randint(2, 8))]
         if self.enforce_quota:
             writes = [r for r in burst if r.op in _WRITES]
@@ -177,24 +206,41 @@ class Crowd:
             return self.random.choice([4] * 12 + [7, -1]), None
         if op == rawzk.CREATE_TTL:
             return self.random.choice([5, 5, 5, 6, 6]), self.random.choice(
-                [1 << 30, 1 << 30, 1 << 30, 1 << 40, (1 << 40) - 1, 0, -1, -(1 << 50)])
-        return self.random.choice([0] * 12 + [1] * 6 + [2] * 3 + [3] * 2 + [5, 6, 7, -1, 100]
-                                  if self._one_in(5) else [0, 0, 1, 2, 3]), None
+                [1 << 30, 1 << 30, 1 << 30, 1 << 40, (1 << 40) - 1, 0, -1, -(1 << 50)]
+            )
+        return (
+            self.random.choice(
+                [0] * 12 + [1] * 6 + [2] * 3 + [3] * 2 + [5, 6, 7, -1, 100]
+                if self._one_in(5)
+                else [0, 0, 1, 2, 3]
+            ),
+            None,
+        )
 
     def _create(self, path, flags=0, entries=None, data=b""):
-        return encode("CreateRequest", {"path": path, "data": data, "flags": flags,
-                                        "acl": entries or rawzk.OPEN_ACL})
+        return encode(
+            "CreateRequest",
+            {"path": path, "data": data, "flags": flags, "acl": entries or rawzk.OPEN_ACL},
+        )
 
     def _op_delete(self, _session):
-        return self._named(rawzk.DELETE, path=self._old_path(leaf=True), version=self._version(None))
+        return self._named(
+            rawzk.DELETE, path=self._old_path(leaf=True), version=self._version(None)
+        )
 
     def _op_set_data(self, _session):
         path = self._old_path()
-        return self._named(rawzk.SET_DATA, path=path, data=self._data(path), version=self._version(path))
+        return self._named(
+            rawzk.SET_DATA, path=path, data=self._data(path), version=self._version(path)
+        )
 
     def _op_set_acl(self, _session):
-        return self._named(rawzk.SET_ACL, path=self._old_path(), acl=self._acl(), version=self.random.choice(
-            [-1, -1, -1, 0, 1, 2]))
+        return self._named(
+            rawzk.SET_ACL,
+            path=self._old_path(),
+            acl=self._acl(),
+            version=self.random.choice([-1, -1, -1, 0, 1, 2]),
+        )
 
     def _op_get_acl(self, _session):
         return self._named(rawzk.GET_ACL, path=self._old_path())
@@ -225,7 +271,9 @@ class Crowd:
         return self._auth(*self.random.choice(odd.BMP_AUTHS))
 
     def _auth(self, scheme, data, **more):
-        return self._request(rawzk.AUTH, encode("AuthPacket", {"scheme": scheme, "auth": data}), **more)
+        return self._request(
+            rawzk.AUTH, encode("AuthPacket", {"scheme": scheme, "auth": data}), **more
+        )
 
     def _op_sasl(self, _session):
         # A null token closes the connection at once: see odd.broken_frame.
@@ -233,8 +281,9 @@ class Crowd:
         return self._request(rawzk.SASL, encode("GetSASLRequest", {"token": token}))
 
     def _op_reconfig(self, _session):
-        return self._named(rawzk.RECONFIG, joiningServers=None, leavingServers="3", newMembers=None,
-                           curConfigId=-1)
+        return self._named(
+            rawzk.RECONFIG, joiningServers=None, leavingServers="3", newMembers=None, curConfigId=-1
+        )
 
     def _op_get_ephemerals(self, _session):
         prefix = self.random.choice([None, "", " ", "/", self.root, self.root + "/a", "/none", "x"])
@@ -245,20 +294,28 @@ class Crowd:
 
     def _op_watches(self, _session):
         op = self.random.choice([rawzk.CHECK_WATCHES, rawzk.REMOVE_WATCHES])
-        return self._named(op, path=self._old_path(), type=self.random.choice(
-            [1, 2, 3, 4, 5] * 6 + [0, 6, -1]))
+        return self._named(
+            op, path=self._old_path(), type=self.random.choice([1, 2, 3, 4, 5] * 6 + [0, 6, -1])
+        )
 
     def _op_add_watch(self, _session):
         path = self.random.choice([self._old_path(), self._new_path(), self.root, "/"])
-        return self._named(rawzk.ADD_WATCH, path=path, mode=self.random.choice([0, 1] * 12 + [2, -1]))
+        return self._named(
+            rawzk.ADD_WATCH, path=path, mode=self.random.choice([0, 1] * 12 + [2, -1])
+        )
 
     def _op_set_watches(self, _session):
         op = self.random.choice([rawzk.SET_WATCHES, rawzk.SET_WATCHES2])
-        lists = {"dataWatches": self._some_paths(), "existWatches": self._some_paths(),
-                 "childWatches": self._some_paths()}
+        lists = {
+            "dataWatches": self._some_paths(),
+            "existWatches": self._some_paths(),
+            "childWatches": self._some_paths(),
+        }
         if op == rawzk.SET_WATCHES2:
-            lists |= {"persistentWatches": self._some_paths(),
-                      "persistentRecursiveWatches": self._some_paths()}
+            lists |= {
+                "persistentWatches": self._some_paths(),
+                "persistentRecursiveWatches": self._some_paths(),
+            }
         if self._one_in(12):
             lists[self.random.choice(list(lists))] = None
         fixed = self.random.choice([None, None, None, 0, 1 << 60, -1])
@@ -270,7 +327,9 @@ class Crowd:
 
     def _op_multi(self, session):
         count = self.random.choice([0, 1, 2, 2, 3, 3, 4, 5])
-        return self._request(rawzk.MULTI, multi_body([self._sub_write(session) for _ in range(count)]))
+        return self._request(
+            rawzk.MULTI, multi_body([self._sub_write(session) for _ in range(count)])
+        )
 
     def _sub_write(self, session):
         kind = self.random.choice(["create"] * 4 + ["delete"] * 2 + ["set"] * 3 + ["check"] * 2)
@@ -287,43 +346,63 @@ class Crowd:
             return rawzk.DELETE, {"path": path, "version": self._version(None)}
         if kind == "set":
             return rawzk.SET_DATA, {
-                "path": path, "data": self._data(path), "version": self._version(path)}
+                "path": path,
+                "data": self._data(path),
+                "version": self._version(path),
+            }
         return rawzk.CHECK, {"path": path, "version": self._version(path)}
 
     def _op_multi_read(self, _session):
         ops = [
-            (self.random.choice([rawzk.GET_DATA, rawzk.GET_CHILDREN]),
-             {"path": self._old_path(), "watch": self._one_in(3)})
+            (
+                self.random.choice([rawzk.GET_DATA, rawzk.GET_CHILDREN]),
+                {"path": self._old_path(), "watch": self._one_in(3)},
+            )
             for _ in range(self.random.randint(0, 4))
         ]
         if self._one_in(8):
-            ops.insert(self.random.randint(0, len(ops)), (rawzk.CHECK, {"path": "/", "version": -1}))
+            ops.insert(
+                self.random.randint(0, len(ops)), (rawzk.CHECK, {"path": "/", "version": -1})
+            )
         return self._request(rawzk.MULTI_READ, multi_body(ops))
 
     def _closing_request(self):
         """A request after which the server closes the connection."""
         kind = self.random.randint(0, 3)
         if kind == 0:
-            return self._request(self.random.choice([0, -1, 10, 13, 23, 99, 108, 1000, -12, 1 << 30]),
-                                 self.random.randbytes(self.random.randint(0, 20)), closes=True)
+            return self._request(
+                self.random.choice([0, -1, 10, 13, 23, 99, 108, 1000, -12, 1 << 30]),
+                self.random.randbytes(self.random.randint(0, 20)),
+                closes=True,
+            )
         if kind == 1:
-            return self._request(rawzk.CHECK, encode("CheckVersionRequest", {"path": "/"}), closes=True)
+            return self._request(
+                rawzk.CHECK, encode("CheckVersionRequest", {"path": "/"}), closes=True
+            )
         return self._auth(*self.random.choice(odd.BAD_AUTHS), closes=True)
 
     def _undecodable(self, session):
         """A valid request cut short, or with a length that lies."""
         while True:
             request = self._any_request(session)
-            if request.body and request.op not in (rawzk.MULTI, rawzk.AUTH, rawzk.SASL, rawzk.MULTI_READ,
-                                                   rawzk.CREATE_TTL, rawzk.CREATE_CONTAINER):
+            if request.body and request.op not in (
+                rawzk.MULTI,
+                rawzk.AUTH,
+                rawzk.SASL,
+                rawzk.MULTI_READ,
+                rawzk.CREATE_TTL,
+                rawzk.CREATE_CONTAINER,
+            ):
                 break
         request.zxid_after_start = None
         if self._one_in(2) or request.op in CREATES:
-            request.body = request.body[:self.random.randint(0, len(request.body) - 1)]
+            request.body = request.body[: self.random.randint(0, len(request.body) - 1)]
         else:
-            length = self.random.choice([b"\x7f\xff\xff\xff", b"\xff\xff\xff\xfe", b"\x00\x20\x00\x00"])
+            length = self.random.choice(
+                [b"\x7f\xff\xff\xff", b"\xff\xff\xff\xfe", b"\x00\x20\x00\x00"]
+            )
             at = 8 if request.op in (rawzk.SET_WATCHES, rawzk.SET_WATCHES2) else 0
-            request.body = request.body[:at] + length + request.body[at + 4:]
+            request.body = request.body[:at] + length + request.body[at + 4 :]
         return Send(session, [request])
 
     def _bad_multi(self):
@@ -342,15 +421,33 @@ class Crowd:
         name = at + "/zookeeper_limits"
         choice = self.random.randint(0, 5)
         if choice == 0:
-            requests = [self._request(rawzk.SET_DATA, encode(
-                "SetDataRequest", {"path": name, "data": limits, "version": -1}))]
+            requests = [
+                self._request(
+                    rawzk.SET_DATA,
+                    encode("SetDataRequest", {"path": name, "data": limits, "version": -1}),
+                )
+            ]
         elif choice == 1:
             leaf = self.random.choice(["/zookeeper_limits", "/zookeeper_stats"])
-            requests = [self._request(rawzk.DELETE, encode(
-                "DeleteRequest", {"path": at + leaf, "version": -1}))]
+            requests = [
+                self._request(
+                    rawzk.DELETE, encode("DeleteRequest", {"path": at + leaf, "version": -1})
+                )
+            ]
         elif choice == 2:
-            requests = [self._request(rawzk.SET_DATA, encode("SetDataRequest", {
-                "path": at + "/zookeeper_stats", "data": b"count=2,bytes=30", "version": -1}))]
+            requests = [
+                self._request(
+                    rawzk.SET_DATA,
+                    encode(
+                        "SetDataRequest",
+                        {
+                            "path": at + "/zookeeper_stats",
+                            "data": b"count=2,bytes=30",
+                            "version": -1,
+                        },
+                    ),
+                )
+            ]
         else:
             requests.append(self._request(rawzk.CREATE, self._create(name, data=limits)))
             stats = self._create(at + "/zookeeper_stats", data=b"count=0,bytes=0")
@@ -359,7 +456,7 @@ class Crowd:
             self._paths.setdefault(name, [None, 0])
         return Send(session, requests)
 
-    # --- Values -------------------------------------------------------------------------------------
+    # --- Values -----------------------------------------------------------------------------------
 
     def _one_in(self, count):
         return self.random.randrange(count) == 0
@@ -381,16 +478,21 @@ class Crowd:
     def _new_path(self):
         if self._one_in(25):
             return self.random.choice(odd.paths(self.root))
-        parents = [p for p, (owner, _) in self._paths.items()
-                   if p.startswith(self.root) and p.count("/") < 5 and (owner is None or self._one_in(8))]
+        parents = [
+            p
+            for p, (owner, _) in self._paths.items()
+            if p.startswith(self.root) and p.count("/") < 5 and (owner is None or self._one_in(8))
+        ]
         parent = self.random.choice(parents) if parents else self.root
         if self._one_in(15):
             parent += "/missing"
         return f"{parent}/{self.random.choice(NAMES)}"
 
     def _some_paths(self):
-        return [self._new_path() if self._one_in(3) else self._old_path()
-                for _ in range(self.random.choice([0, 0, 1, 1, 2, 3]))]
+        return [
+            self._new_path() if self._one_in(3) else self._old_path()
+            for _ in range(self.random.choice([0, 0, 1, 1, 2, 3]))
+        ]
 
     def _version(self, path):
         known = self._paths.get(path)
@@ -426,9 +528,11 @@ class Crowd:
         scheme, ident = self.random.choice(odd.GOOD_IDS)
         if in_multi and ident == odd.BEYOND_BMP:  # see "non-bmp-text-stays"
             ident = odd.BOB
-        return acl(self.random.choice([31, 31, 31, 1, 3, 7, 15, 16, 17, 0, -1, 255, 30]), scheme, ident)
+        return acl(
+            self.random.choice([31, 31, 31, 1, 3, 7, 15, 16, 17, 0, -1, 255, 30]), scheme, ident
+        )
 
-    # --- What the reference answered ----------------------------------------------------------------
+    # --- What the reference answered --------------------------------------------------------------
 
     def _observe(self, step, seen):
         for session, entries in seen.items():
@@ -442,8 +546,11 @@ class Crowd:
             if session.startswith("s") and session != "s9":
                 self._alive[session] = True
         elif entry.what in ("closed", "no answer"):
-            ended = isinstance(step, Send) and step.session == session and any(
-                r.op == rawzk.CLOSE_SESSION for r in step.requests)
+            ended = (
+                isinstance(step, Send)
+                and step.session == session
+                and any(r.op == rawzk.CLOSE_SESSION for r in step.requests)
+            )
             if ended:
                 self._alive.pop(session, None)
                 for path in [p for p, (owner, _) in self._paths.items() if owner == session]:
@@ -462,7 +569,9 @@ class Crowd:
             if any(r["type"] == -1 and not r["done"] for r in results):
                 return
             for (name, value), result in zip(asked, results):
-                path = (result.get("CreateResponse") or result.get("Create2Response") or {}).get("path")
+                path = (result.get("CreateResponse") or result.get("Create2Response") or {}).get(
+                    "path"
+                )
                 self._change(session, name, value, path)
             return
         name = rawzk.OP_NAMES.get(request.op)
@@ -487,9 +596,26 @@ _CHANGES = {"create", "create2", "create_container", "create_ttl", "delete", "se
 _WRITES = {*CREATES, rawzk.DELETE, rawzk.SET_DATA, rawzk.SET_ACL, rawzk.MULTI, rawzk.RECONFIG}
 
 _WEIGHTS = {
-    "create": 38, "delete": 8, "set_data": 13, "set_acl": 4, "get_acl": 4, "exists": 8, "get_data": 9,
-    "get_children": 8, "sync": 2, "ping": 2, "who_am_i": 2, "auth": 3, "sasl": 1, "reconfig": 1,
-    "get_ephemerals": 3, "get_all_children_number": 3, "watches": 6, "add_watch": 6, "set_watches": 5,
-    "multi": 14, "multi_read": 4,
+    "create": 38,
+    "delete": 8,
+    "set_data": 13,
+    "set_acl": 4,
+    "get_acl": 4,
+    "exists": 8,
+    "get_data": 9,
+    "get_children": 8,
+    "sync": 2,
+    "ping": 2,
+    "who_am_i": 2,
+    "auth": 3,
+    "sasl": 1,
+    "reconfig": 1,
+    "get_ephemerals": 3,
+    "get_all_children_number": 3,
+    "watches": 6,
+    "add_watch": 6,
+    "set_watches": 5,
+    "multi": 14,
+    "multi_read": 4,
 }
 _OPS = (list(_WEIGHTS), list(_WEIGHTS.values()))

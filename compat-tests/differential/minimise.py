@@ -1,4 +1,6 @@
-"""Shortens a script that shows a difference, by leaving steps and requests out as long as it still shows it."""
+"""Shortens a script that shows a difference, by leaving steps and requests out as long as it still
+shows it.
+"""
 
 import copy
 import time
@@ -12,7 +14,10 @@ _replays = [0]
 
 
 def minimise(pair, root, steps, difference, seconds=20):
-    """(shorter steps, their difference): the same kind of difference, in a name space of its own each time."""
+    """(shorter steps, their difference).
+
+    The same kind of difference, in a name space of its own each time.
+    """
     deadline = time.monotonic() + seconds
     best, best_difference = steps, difference
     wanted = difference.signature()
@@ -28,7 +33,7 @@ def minimise(pair, root, steps, difference, seconds=20):
     while chunk:
         at = len(best) - chunk
         while at >= -chunk + 1:
-            candidate = best[:max(at, 0)] + best[at + chunk:]
+            candidate = best[: max(at, 0)] + best[at + chunk :]
             found = shows(candidate) if candidate else None
             if found:
                 best, best_difference = candidate, found
@@ -41,7 +46,7 @@ def minimise(pair, root, steps, difference, seconds=20):
                     break
                 less = copy.copy(step)
                 less.requests = [r for r in step.requests if r is not request]
-                candidate = best[:index] + [less] + best[index + 1:]
+                candidate = best[:index] + [less] + best[index + 1 :]
                 found = shows(candidate)
                 if found:
                     best, best_difference, step = candidate, found, less

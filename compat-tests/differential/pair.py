@@ -7,7 +7,9 @@ from .steps import Open, Request, Resume, Send
 
 
 class Pair:
-    """Java as the reference and a server under test, both started fresh with the same configuration."""
+    """Java as the reference and a server under test, both started fresh with the same
+    configuration.
+    """
 
     def __init__(self, kinds, cfg=None, props=None):
         self.servers = []
@@ -30,7 +32,9 @@ class Pair:
         return self.fillers[0].last_zxid()
 
     def run(self, script):
-        """Plays a script (an object with `next(played)`); returns the first difference and the steps played."""
+        """Plays a script (an object with `next(played)`); returns the first difference and the
+        steps played.
+        """
         run = Run(self)
         played = []
         try:
@@ -87,7 +91,10 @@ class Run:
             self.open.add(step.session)
 
     def close(self):
-        """Ends the sessions left behind, on each server by itself: none may expire during a later script."""
+        """Ends the sessions left behind, on each server by itself.
+
+        None may expire during a later script.
+        """
         for side in self.sides:
             side.close()
             for ident in side.living:
@@ -96,8 +103,9 @@ class Run:
 
 def _end_session(side, ident):
     try:
-        client = rawzk.Client(side.host, side.port, session=ident, password=rawzk.password_of(ident),
-                              wait=5.0)
+        client = rawzk.Client(
+            side.host, side.port, session=ident, password=rawzk.password_of(ident), wait=5.0
+        )
         if client.session:
             client.close_session()
         client.close()
@@ -113,4 +121,3 @@ class Fixed:
 
     def next(self, _seen):
         return next(self._steps, None)
-

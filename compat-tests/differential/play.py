@@ -1,4 +1,6 @@
-"""Plays steps against one server and records every frame each session receives, in order of arrival."""
+"""Plays steps against one server and records every frame each session receives, in order of
+arrival.
+"""
 
 import struct
 
@@ -33,7 +35,7 @@ class Side:
         self.start_zxid = 0
         self._record = {}
 
-    # --- A step: begin sends, finish reads until everything is quiet --------------------------------
+    # --- A step: begin sends, finish reads until everything is quiet ------------------------------
 
     def begin(self, step):
         """Sends what the step says without waiting for answers."""
@@ -69,7 +71,7 @@ class Side:
             link.connection.close()
         self.links = {}
 
-    # --- Parts --------------------------------------------------------------------------------------
+    # --- Parts ------------------------------------------------------------------------------------
 
     def _note(self, session, what, payload=b"", request=None):
         self._record.setdefault(session, []).append((what, payload, request))
@@ -82,8 +84,9 @@ class Side:
         link = self.links[step.session] = Link(self)
         if isinstance(step, Open):
             seen = 0 if step.zxid_ahead is None else self.last_zxid + step.zxid_ahead
-            frame = rawzk.connect_frame(seen, step.timeout, 0, step.password, step.read_only,
-                                        step.protocol)
+            frame = rawzk.connect_frame(
+                seen, step.timeout, 0, step.password, step.read_only, step.protocol
+            )
         else:
             ident = self.ids.get(step.session, 0x0100000000000001)
             password = step.wrong_password
@@ -164,7 +167,10 @@ class Side:
         self._note(session, "unasked", frame)
 
     def _barrier(self, session):
-        """Reads whatever the session was owed: everything queued before the answer to one more read."""
+        """Reads whatever the session was owed.
+
+        Everything queued before the answer to one more read.
+        """
         link = self.links[session]
         link.connection.send(rawzk.request_frame(BARRIER_XID, rawzk.EXISTS, BARRIER_BODY))
         try:
@@ -186,7 +192,9 @@ class Side:
 
 
 class Filler:
-    """A session beside the script that can use up zxids, to level two servers after a deliberate skew."""
+    """A session beside the script that can use up zxids, to level two servers after a deliberate
+    skew.
+    """
 
     def __init__(self, server):
         self.client = rawzk.Client(server.host, server.port, timeout=600000)

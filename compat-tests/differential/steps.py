@@ -1,4 +1,7 @@
-"""What a script is made of: steps that name sessions, never server-given ids, so that they replay anywhere."""
+"""What a script is made of.
+
+Steps that name sessions, never server-given ids, so that they replay anywhere.
+"""
 
 import struct
 from dataclasses import dataclass, field

@@ -1,18 +1,20 @@
 """A byte-level ZooKeeper client that hides nothing: every record, frames in order of arrival.
 
-Written from the protocol, not from any server's code, so that it can judge servers. Strings stay bytes
-(or None): what a server makes of odd text is part of what tests compare.
+Written from the protocol, not from any server's code, so that it can judge servers. Strings stay
+bytes (or None): what a server makes of odd text is part of what tests compare.
 """
 
 import socket
 import struct
 
-# --- Opcodes -----------------------------------------------------------------------------------------
+# --- Opcodes --------------------------------------------------------------------------------------
 
 NOTIFICATION, CREATE, DELETE, EXISTS, GET_DATA, SET_DATA, GET_ACL, SET_ACL = range(8)
 GET_CHILDREN, SYNC = 8, 9
 PING, GET_CHILDREN2, CHECK, MULTI, CREATE2, RECONFIG = range(11, 17)
-CHECK_WATCHES, REMOVE_WATCHES, CREATE_CONTAINER, DELETE_CONTAINER, CREATE_TTL, MULTI_READ = range(17, 23)
+CHECK_WATCHES, REMOVE_WATCHES, CREATE_CONTAINER, DELETE_CONTAINER, CREATE_TTL, MULTI_READ = range(
+    17, 23
+)
 AUTH, SET_WATCHES, SASL, GET_EPHEMERALS, GET_ALL_CHILDREN_NUMBER = range(100, 105)
 SET_WATCHES2, ADD_WATCH, WHO_AM_I = range(105, 108)
 CREATE_SESSION, CLOSE_SESSION, ERROR = -10, -11, -1
@@ -34,7 +36,7 @@ def acl(perms, scheme, ident):
     return {"perms": perms, "id": {"scheme": scheme, "id": ident}}
 
 
-# --- Records -----------------------------------------------------------------------------------------
+# --- Records --------------------------------------------------------------------------------------
 
 _CREATE_FIELDS = "path:ustring data:buffer acl:[ACL] flags:int"
 _WATCHED_PATH = "path:ustring watch:boolean"
@@ -43,8 +45,9 @@ _RECORD_TEXT = {
     "Id": "scheme:ustring id:ustring",
     "ACL": "perms:int id:Id",
     "Stat": "czxid:long mzxid:long ctime:long mtime:long version:int cversion:int aversion:int "
-            "ephemeralOwner:long dataLength:int numChildren:int pzxid:long",
-    "ConnectRequest": "protocolVersion:int lastZxidSeen:long timeOut:int sessionId:long passwd:buffer",
+    "ephemeralOwner:long dataLength:int numChildren:int pzxid:long",
+    "ConnectRequest": "protocolVersion:int lastZxidSeen:long timeOut:int sessionId:long "
+    "passwd:buffer",
     "ConnectResponse": "protocolVersion:int timeOut:int sessionId:long passwd:buffer",
     "RequestHeader": "xid:int type:int",
     "ReplyHeader": "xid:int zxid:long err:int",
@@ -73,13 +76,15 @@ _RECORD_TEXT = {
     "CheckVersionRequest": "path:ustring version:int",
     "MultiHeader": "type:int done:boolean err:int",
     "ErrorResponse": "err:int",
-    "ReconfigRequest": "joiningServers:ustring leavingServers:ustring newMembers:ustring curConfigId:long",
+    "ReconfigRequest": "joiningServers:ustring leavingServers:ustring newMembers:ustring "
+    "curConfigId:long",
     "CheckWatchesRequest": "path:ustring type:int",
     "RemoveWatchesRequest": "path:ustring type:int",
-    "SetWatches": "relativeZxid:long dataWatches:[ustring] existWatches:[ustring] childWatches:[ustring]",
+    "SetWatches": "relativeZxid:long dataWatches:[ustring] existWatches:[ustring] "
+    "childWatches:[ustring]",
     "SetWatches2": "relativeZxid:long dataWatches:[ustring] existWatches:[ustring] "
-                   "childWatches:[ustring] persistentWatches:[ustring] "
-                   "persistentRecursiveWatches:[ustring]",
+    "childWatches:[ustring] persistentWatches:[ustring] "
+    "persistentRecursiveWatches:[ustring]",
     "AddWatchRequest": "path:ustring mode:int",
     "WatcherEvent": "type:int state:int path:ustring",
     "AuthPacket": "type:int scheme:ustring auth:buffer",
@@ -98,32 +103,64 @@ RECORDS = {
 }
 
 REQUESTS = {
-    CREATE: "CreateRequest", CREATE2: "CreateRequest", CREATE_CONTAINER: "CreateRequest",
-    CREATE_TTL: "CreateTTLRequest", DELETE: "DeleteRequest", DELETE_CONTAINER: "DeleteContainerRequest",
-    EXISTS: "ExistsRequest", GET_DATA: "GetDataRequest", SET_DATA: "SetDataRequest",
-    GET_ACL: "GetACLRequest", SET_ACL: "SetACLRequest", GET_CHILDREN: "GetChildrenRequest",
-    GET_CHILDREN2: "GetChildren2Request", SYNC: "SyncRequest", CHECK: "CheckVersionRequest",
-    RECONFIG: "ReconfigRequest", CHECK_WATCHES: "CheckWatchesRequest",
-    REMOVE_WATCHES: "RemoveWatchesRequest", AUTH: "AuthPacket", SET_WATCHES: "SetWatches",
-    SET_WATCHES2: "SetWatches2", SASL: "GetSASLRequest", GET_EPHEMERALS: "GetEphemeralsRequest",
-    GET_ALL_CHILDREN_NUMBER: "GetAllChildrenNumberRequest", ADD_WATCH: "AddWatchRequest",
+    CREATE: "CreateRequest",
+    CREATE2: "CreateRequest",
+    CREATE_CONTAINER: "CreateRequest",
+    CREATE_TTL: "CreateTTLRequest",
+    DELETE: "DeleteRequest",
+    DELETE_CONTAINER: "DeleteContainerRequest",
+    EXISTS: "ExistsRequest",
+    GET_DATA: "GetDataRequest",
+    SET_DATA: "SetDataRequest",
+    GET_ACL: "GetACLRequest",
+    SET_ACL: "SetACLRequest",
+    GET_CHILDREN: "GetChildrenRequest",
+    GET_CHILDREN2: "GetChildren2Request",
+    SYNC: "SyncRequest",
+    CHECK: "CheckVersionRequest",
+    RECONFIG: "ReconfigRequest",
+    CHECK_WATCHES: "CheckWatchesRequest",
+    REMOVE_WATCHES: "RemoveWatchesRequest",
+    AUTH: "AuthPacket",
+    SET_WATCHES: "SetWatches",
+    SET_WATCHES2: "SetWatches2",
+    SASL: "GetSASLRequest",
+    GET_EPHEMERALS: "GetEphemeralsRequest",
+    GET_ALL_CHILDREN_NUMBER: "GetAllChildrenNumberRequest",
+    ADD_WATCH: "AddWatchRequest",
 }
 
 RESPONSES = {
-    CREATE: "CreateResponse", CREATE2: "Create2Response", CREATE_CONTAINER: "Create2Response",
-    CREATE_TTL: "Create2Response", EXISTS: "ExistsResponse", GET_DATA: "GetDataResponse",
-    SET_DATA: "SetDataResponse", GET_ACL: "GetACLResponse", SET_ACL: "SetACLResponse",
-    GET_CHILDREN: "GetChildrenResponse", GET_CHILDREN2: "GetChildren2Response", SYNC: "SyncResponse",
-    RECONFIG: "GetDataResponse", SASL: "SetSASLResponse", GET_EPHEMERALS: "GetEphemeralsResponse",
-    GET_ALL_CHILDREN_NUMBER: "GetAllChildrenNumberResponse", ADD_WATCH: "ErrorResponse",
+    CREATE: "CreateResponse",
+    CREATE2: "Create2Response",
+    CREATE_CONTAINER: "Create2Response",
+    CREATE_TTL: "Create2Response",
+    EXISTS: "ExistsResponse",
+    GET_DATA: "GetDataResponse",
+    SET_DATA: "SetDataResponse",
+    GET_ACL: "GetACLResponse",
+    SET_ACL: "SetACLResponse",
+    GET_CHILDREN: "GetChildrenResponse",
+    GET_CHILDREN2: "GetChildren2Response",
+    SYNC: "SyncResponse",
+    RECONFIG: "GetDataResponse",
+    SASL: "SetSASLResponse",
+    GET_EPHEMERALS: "GetEphemeralsResponse",
+    GET_ALL_CHILDREN_NUMBER: "GetAllChildrenNumberResponse",
+    ADD_WATCH: "ErrorResponse",
     WHO_AM_I: "WhoAmIResponse",
 }
 
 # Results inside multi and multiRead, by the type their header names.
 _RESULTS = {
-    CREATE: "CreateResponse", CREATE2: "Create2Response", SET_DATA: "SetDataResponse",
-    GET_CHILDREN: "GetChildrenResponse", GET_DATA: "GetDataResponse", ERROR: "ErrorResponse",
-    DELETE: None, CHECK: None,
+    CREATE: "CreateResponse",
+    CREATE2: "Create2Response",
+    SET_DATA: "SetDataResponse",
+    GET_CHILDREN: "GetChildrenResponse",
+    GET_DATA: "GetDataResponse",
+    ERROR: "ErrorResponse",
+    DELETE: None,
+    CHECK: None,
 }
 
 
@@ -191,7 +228,7 @@ def _take(data, offset, kind):
             return None, offset
         if length < 0 or offset + length > len(data):
             raise Undecodable(f"{kind} of {length} bytes")
-        return bytes(data[offset:offset + length]), offset + length
+        return bytes(data[offset : offset + length]), offset + length
     if kind[0] == "[":
         count, offset = _take(data, offset, "int")
         if count == -1:
@@ -209,7 +246,7 @@ def _take(data, offset, kind):
 _FIXED = {"int": (">i", 4), "long": (">q", 8), "boolean": (">?", 1)}
 
 
-# --- Multi -------------------------------------------------------------------------------------------
+# --- Multi ----------------------------------------------------------------------------------------
 
 MULTI_END = encode("MultiHeader", {"type": -1, "done": True, "err": -1})
 
@@ -278,13 +315,20 @@ def request_frame(xid, op, body=b""):
     return encode("RequestHeader", {"xid": xid, "type": op}) + body
 
 
-def connect_frame(last_zxid=0, timeout=30000, session=0, password=bytes(16), read_only=False,
-                  protocol=0):
+def connect_frame(
+    last_zxid=0, timeout=30000, session=0, password=bytes(16), read_only=False, protocol=0
+):
     """Payload of a ConnectRequest; read_only None leaves the byte out, as clients before 3.4 do."""
-    body = encode("ConnectRequest", {
-        "protocolVersion": protocol, "lastZxidSeen": last_zxid, "timeOut": timeout,
-        "sessionId": session, "passwd": password,
-    })
+    body = encode(
+        "ConnectRequest",
+        {
+            "protocolVersion": protocol,
+            "lastZxidSeen": last_zxid,
+            "timeOut": timeout,
+            "sessionId": session,
+            "passwd": password,
+        },
+    )
     return body if read_only is None else body + bytes([int(read_only)])
 
 
@@ -298,7 +342,7 @@ def password_of(session_id):
     return bytes(out)
 
 
-# --- Connections -------------------------------------------------------------------------------------
+# --- Connections ----------------------------------------------------------------------------------
 
 
 class Closed(Exception):
@@ -330,8 +374,8 @@ class Connection:
             if len(self._buffer) >= 4:
                 length = struct.unpack_from(">i", self._buffer)[0]
                 if len(self._buffer) >= 4 + length:
-                    frame = bytes(self._buffer[4:4 + length])
-                    del self._buffer[:4 + length]
+                    frame = bytes(self._buffer[4 : 4 + length])
+                    del self._buffer[: 4 + length]
                     return frame
             try:
                 part = self.socket.recv(1 << 18)
@@ -357,8 +401,17 @@ class Error(Exception):
 class Client(Connection):
     """A session that waits for each reply; watch events that come first are kept in `events`."""
 
-    def __init__(self, host, port, timeout=30000, session=0, password=bytes(16), read_only=False,
-                 last_zxid=0, wait=15.0):
+    def __init__(
+        self,
+        host,
+        port,
+        timeout=30000,
+        session=0,
+        password=bytes(16),
+        read_only=False,
+        last_zxid=0,
+        wait=15.0,
+    ):
         super().__init__(host, port, wait)
         self.send(connect_frame(last_zxid, timeout, session, password, read_only))
         self.connected, _ = decode("ConnectResponse", self.receive())
@@ -392,7 +445,12 @@ class Client(Connection):
             return reply
 
     def create(self, path, data=b"", acl=None, flags=0, op=CREATE2, ttl=None):
-        value = {"path": path, "data": data, "acl": OPEN_ACL if acl is None else acl, "flags": flags}
+        value = {
+            "path": path,
+            "data": data,
+            "acl": OPEN_ACL if acl is None else acl,
+            "flags": flags,
+        }
         if ttl is not None:
             value["ttl"] = ttl
         return self.call(op, value)

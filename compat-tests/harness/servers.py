@@ -76,9 +76,9 @@ def four_letter(host, port, word, timeout=5.0):
 def start(kind, cfg=None, props=None, data_dir=None, version="3.9.5"):
     """Starts a standalone server and waits until it serves.
 
-    cfg: keys of zoo.cfg over quiet defaults (a value of None leaves a default out); props: words for
-    -D, the same for both kinds; data_dir: an existing data folder, kept afterwards; version: of the
-    Java server only.
+    cfg: keys of zoo.cfg over quiet defaults (a value of None leaves a default out); props: words
+    for -D, the same for both kinds; data_dir: an existing data folder, kept afterwards; version:
+    of the Java server only. To be called from the main thread: a server ends with its thread.
     """
     if kind not in KINDS:
         raise ValueError(f"unknown kind of server: {kind}")
@@ -149,7 +149,8 @@ class Server:
         self._spawn()
 
     def cleanup(self):
-        """Ends the process and removes the temporary folder (never a data folder given to start)."""
+        """Ends the process and removes the temporary folder (never a data folder given to start).
+        """
         if self.running:
             self.kill()
         shutil.rmtree(self.home, ignore_errors=True)
@@ -187,8 +188,12 @@ class Server:
     def _spawn(self):
         with open(self._log, "ab") as log:
             self.process = subprocess.Popen(
-                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                cwd=self.home, preexec_fn=_end_with_parent,
+                self._command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.home,
+                preexec_fn=_end_with_parent,
             )
         _live.add(self.process)
 
@@ -200,11 +205,21 @@ class Server:
             return [str(oxkeeper_binary()), "server", *words, str(config)]
         jars = cache_dir() / f"zk-{self.version}"
         if not jars.is_dir():
-            raise DidNotStart(f"Java ZooKeeper {self.version} is missing: "
-                              f"run compat-tests/install {self.version}")
+            raise DidNotStart(
+                f"Java ZooKeeper {self.version} is missing: "
+                f"run compat-tests/install {self.version}"
+            )
         logging = f"-Dlog4j2.configurationFile={self.home}/log4j2.properties"
-        return ["java", *_JVM_WORDS, logging, *words, "-cp", f"{jars}/*",
-                "org.apache.zookeeper.server.quorum.QuorumPeerMain", str(config)]
+        return [
+            "java",
+            *_JVM_WORDS,
+            logging,
+            *words,
+            "-cp",
+            f"{jars}/*",
+            "org.apache.zookeeper.server.quorum.QuorumPeerMain",
+            str(config),
+        ]
 
     def _config_text(self):
         lines = {
