@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from harness import rawzk, servers
-from harness.rawzk import Client, Error, acl, encode, multi_body
+from harness.rawzk import Client, Error, acl, multi_body
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -83,7 +83,8 @@ class Relay:
             said = []
             self.conversations.append(said)
             for source, sink, who in ((client, server, ">"), (server, client, "<")):
-                threading.Thread(target=self._pass, args=(source, sink, who, said), daemon=True).start()
+                words = (source, sink, who, said)
+                threading.Thread(target=self._pass, args=words, daemon=True).start()
 
     @staticmethod
     def _pass(source, sink, who, said):
@@ -172,8 +173,8 @@ def everything_else(relay):
     c.get_acl("/m")
     c.call(rawzk.SYNC, {"path": "/m"})
     c.call(rawzk.WHO_AM_I)
-    refused(c, rawzk.RECONFIG, {"joiningServers": "server.2=h:1:2:observer;3", "leavingServers": None,
-                                "newMembers": None, "curConfigId": -1})
+    joining = {"joiningServers": "server.2=h:1:2:observer;3", "leavingServers": None}
+    refused(c, rawzk.RECONFIG, joining | {"newMembers": None, "curConfigId": -1})
     refused(c, rawzk.CREATE_TTL, create | {"path": "/m/bad", "flags": 5, "ttl": 0})
     c.call(rawzk.PING)
     c.create("/m/c/x")
@@ -217,13 +218,14 @@ def named(said):
 def write_client_frames(conversations):
     seen, out = {}, [
         "# Frames between Java 3.9.5 and its clients, without their lengths, as captured by",
-        "# compat-tests/capture_frames.py: who speaks (> client, < server), the records, the bytes.",
+        "# compat-tests/capture_frames.py: who speaks (> client, < server), records, bytes.",
     ]
     for said in conversations:
         out.append("# a connection")
         for who, names, frame in named(said):
             # A few of each shape are enough.
-            shape = (names, rawzk.decode("RequestHeader", frame)[0]["type"] if "RequestH" in names else 0)
+            asks = names.startswith("RequestHeader")
+            shape = (names, asks and rawzk.decode("RequestHeader", frame)[0]["type"])
             seen[shape] = seen.get(shape, 0) + 1
             if seen[shape] <= 4:
                 out.append(f"{who} {names} {frame.hex()}")
@@ -231,7 +233,7 @@ def write_client_frames(conversations):
 
 
 def write_file_records(folder):
-    out = ["# Records of the files that Java 3.9.5 left behind, as captured by compat-tests/capture_frames.py."]
+    out = ["# Records of files of Java 3.9.5, as captured by compat-tests/capture_frames.py."]
     for log in sorted(folder.glob("log.*")):
         data, at = log.read_bytes(), 16
         out.append(f"FileHeader {data[:16].hex()}")

@@ -838,3 +838,26 @@ fn rk_376_connections_that_end_leave_no_watch_behind() {
     assert_eq!(server.gate.with_watches(|table| table.watch_count()), 0);
     assert_eq!(server.gate.conn_count(), 0);
 }
+
+#[test]
+fn ch_115457_only_creating_and_deleting_a_child_moves_cversion_and_pzxid() {
+    let mut server = Server::new();
+    let client = server.client();
+    let parent = |server: &Server| {
+        let stat = server.gate.read(|tree| tree.stat(tree.find("/p").unwrap()));
+        let zxid = server.gate.read(|tree| tree.last_zxid());
+        (stat.cversion, stat.pzxid == zxid.0)
+    };
+    server.create(&client, "/p", 0);
+    assert_eq!(parent(&server), (0, true));
+    server.create(&client, "/p/c", 0);
+    assert_eq!(parent(&server), (1, true));
+    server.call(&client, Op::SetData, &set_data("/p/c", "x"));
+    assert_eq!(parent(&server), (1, false));
+    let delete = DeleteRequest {
+        path: Some("/p/c".into()),
+        version: -1,
+    };
+    server.call(&client, Op::Delete, &delete);
+    assert_eq!(parent(&server), (2, true));
+}

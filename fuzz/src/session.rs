@@ -1,8 +1,8 @@
 //! Clients against a whole server without sockets, files or threads.
 //!
 //! The input is what clients write, as it comes over the wire: frames behind their lengths, so that
-//! a captured conversation is an input. A length's lower two bytes count (no more than what is left);
-//! the first byte says around the frame what else happens, and is 0 in a capture:
+//! a captured conversation is an input. A length's lower two bytes count (no more than what is
+//! left); its first byte says what else happens around the frame, and is 0 in a capture:
 //!
 //! | bit | meaning |
 //! |---|---|

@@ -305,7 +305,7 @@ fn every_record_survives_the_way_there_and_back() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_transaction_survives_the_way_there_and_back(logged in LoggedTxn::any()) {

@@ -110,8 +110,13 @@ macro_rules! records {
 records! {
     Id { scheme, id }
     Acl { perms, id }
-    Stat { czxid, mzxid, ctime, mtime, version, cversion, aversion, ephemeral_owner, data_length, num_children, pzxid }
-    StatPersisted { czxid, mzxid, ctime, mtime, version, cversion, aversion, ephemeral_owner, pzxid }
+    Stat {
+        czxid, mzxid, ctime, mtime, version, cversion, aversion, ephemeral_owner, data_length,
+        num_children, pzxid
+    }
+    StatPersisted {
+        czxid, mzxid, ctime, mtime, version, cversion, aversion, ephemeral_owner, pzxid
+    }
     ClientInfo { auth_scheme, user }
     FileHeader { magic, version, dbid }
     LearnerInfo { server_id, protocol_version, config_version }
@@ -143,7 +148,10 @@ records! {
     WhoAmIResponse { client_info }
     ErrorResponse { err }
     SetWatches { relative_zxid, data_watches, exist_watches, child_watches }
-    SetWatches2 { relative_zxid, data_watches, exist_watches, child_watches, persistent_watches, persistent_recursive_watches }
+    SetWatches2 {
+        relative_zxid, data_watches, exist_watches, child_watches, persistent_watches,
+        persistent_recursive_watches
+    }
     WatcherEvent { kind, state, path }
     WatchesRequest { path, kind }
     AddWatchRequest { path, mode }
