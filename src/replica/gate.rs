@@ -55,6 +55,12 @@ impl Gate {
         self.tree.write()
     }
 
+    /// Whether nobody holds a guard.
+    #[cfg(test)]
+    pub(super) fn is_free(&self) -> bool {
+        self.tree.try_write().is_some()
+    }
+
     /// How identities are judged.
     pub fn auth(&self) -> &AuthOptions {
         &self.auth

@@ -25,6 +25,9 @@ pub mod status;
 mod throttle;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,6 +135,7 @@ pub struct Replica {
     ids: IdSource,
     reaper: Reaper,
     sessions: FxHashMap<SessionId, Session>,
+    looked: Mono,
     throttle: Throttle,
     lagging: BTreeMap<SessionId, Lag>,
     appends: Vec<(Zxid, Bytes)>,
@@ -170,6 +174,7 @@ impl Replica {
             ids: IdSource::new(options.server_id, now.mono.0),
             reaper: Reaper::new(options.reaper, now.mono),
             peer: Peer::standalone(last),
+            looked: now.mono,
             throttle: Throttle::new(options.throttle),
             lagging: BTreeMap::new(),
             options,
@@ -239,11 +244,11 @@ impl Replica {
     pub fn tick(&mut self, now: Now) {
         if let Some(deadline) = self.tracker.next_deadline() {
             // Nobody could be heard while this process stood still; nobody is expired for it.
-            let late = now.mono - deadline;
-            if late > self.options.tick {
-                self.tracker.shift(late);
+            if now.mono - deadline > self.options.tick {
+                self.tracker.shift(now.mono - self.looked);
             }
         }
+        self.looked = now.mono;
         let sessions = &self.sessions;
         let last_heard = |id| {
             sessions

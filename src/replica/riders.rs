@@ -65,6 +65,7 @@ impl Replica {
     /// every session that lags, each under a guard of its own. To be called once per round of the
     /// loop.
     pub fn catch_up(&mut self, now: Now) {
+        self.looked = now.mono;
         self.let_in(now);
         if self.lagging.is_empty() {
             return;
