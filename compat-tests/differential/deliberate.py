@@ -80,6 +80,12 @@ DELIBERATE = [
         "never sent",
     ),
     Deliberate(
+        "pending-acl",
+        "a write pipelined right behind a setACL is judged by the new ACL",
+        "Java judges it by the old one until the setACL is applied: a race somebody may win",
+        "ordered",
+    ),
+    Deliberate(
         "data-version-skips-minus-one",
         "a data version that would become -1 becomes 0",
         "-1 means any version in a request: Java's counter wraps through it and defeats "
