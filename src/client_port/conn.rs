@@ -56,6 +56,7 @@ pub(super) async fn serve(
         last_word: false,
         held_back: false,
         deaf: false,
+        refused: false,
         outgrown: false,
         stop,
     };
@@ -125,6 +126,8 @@ struct Task {
     held_back: bool,
     /// Nothing more is taken from the client; what it is owed says when to close.
     deaf: bool,
+    /// To be closed once everything taken so far is answered.
+    refused: bool,
     /// The input has held a large frame.
     outgrown: bool,
     stop: Stopping,
@@ -140,8 +143,12 @@ impl Task {
             if self.last_word && self.output.is_empty() {
                 return End::LastWord;
             }
-            if self.stop.is_set() && self.is_idle() {
-                return End::Stopping;
+            if (self.stop.is_set() || self.refused) && self.is_idle() {
+                return if self.refused {
+                    End::LastWord
+                } else {
+                    End::Stopping
+                };
             }
             match poll_fn(|cx| self.poll_ready(cx)).await {
                 Ready::Again => {}
@@ -179,7 +186,8 @@ impl Task {
         if self.may_go_on() {
             return Poll::Ready(Ready::Again);
         }
-        if self.stop.poll_set(cx).is_ready() && self.phase != Phase::Connecting && self.is_idle() {
+        let ends = self.stop.poll_set(cx).is_ready() || self.refused;
+        if ends && self.phase != Phase::Connecting && self.is_idle() {
             return Poll::Ready(Ready::Again);
         }
         if self.phase != Phase::Established && self.sessionless.as_mut().poll(cx).is_ready() {
@@ -419,8 +427,8 @@ impl Task {
                 let remote = self.conn.remote;
                 tracing::warn!("{remote}: authentication failed for scheme {scheme:?}");
                 self.reply_at_once(xid, ErrorCode::AUTH_FAILED, false);
-                self.conn.outbox.finish(&mut self.wakes);
                 self.deaf = true;
+                self.refused = true;
             }
         }
     }

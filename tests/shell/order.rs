@@ -125,6 +125,24 @@ fn a_failed_auth_is_answered_and_nothing_after_it_happens() {
 }
 
 #[test]
+fn what_was_sent_before_a_failed_auth_is_still_answered() {
+    let server = TestServer::start("");
+    let mut client = server.open();
+    assert_eq!(client.create("/a", b"", 0).err(), 0);
+    let burst = [
+        request(2, Op::SetData as i32, &bytes(&set("/a", b"1"))),
+        get(3, "/a"),
+        request(-4, Op::Auth as i32, &bytes(&auth("nobody", "x"))),
+    ];
+    client.send(&burst.concat());
+    let mut replies: Vec<_> = (0..3).map(|_| client.frame().unwrap()).collect();
+    replies.sort_by_key(|reply| reply.xid());
+    let answered: Vec<_> = replies.iter().map(|r| (r.xid(), r.err())).collect();
+    assert_eq!(answered, [(-4, -115), (2, 0), (3, 0)]);
+    client.assert_closed();
+}
+
+#[test]
 fn close_session_is_answered_then_closes_and_takes_the_ephemerals_along() {
     let server = TestServer::start("");
     let (mut client, mut other) = (server.open(), server.open());
