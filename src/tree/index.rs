@@ -1,15 +1,16 @@
-//! From (parent slot, name) to slot: open addressing, one tag byte and one slot number per entry.
+//! From (parent slot, name) to slot: open addressing, one tag and one slot number per entry.
 //!
 //! Names stand in the slots, so a table cannot compare or rehash by itself: callers pass closures
-//! for both. The tag byte keeps most comparisons from touching a slot at all. There are many
-//! tables, chosen by the hash, so that none is large enough for its growth to hold a write up.
+//! for both. The tag, fifteen bits of the hash, keeps most comparisons from touching a slot at all,
+//! and growth too as long as a table has no more places than that. There are many tables, chosen by
+//! the hash, so that none is large enough for its growth to hold a write up.
 
 use std::hash::Hasher;
 
-const EMPTY: u8 = 0;
-const DELETED: u8 = 1;
+const EMPTY: u16 = 0;
+const DELETED: u16 = 1;
 /// Set in the tag of every entry in use.
-const USED: u8 = 0x80;
+const USED: u16 = 0x8000;
 const SMALLEST: usize = 8;
 /// Bits of the hash that choose a table.
 const TABLE_BITS: u32 = 10;
@@ -19,7 +20,7 @@ pub(super) struct Index(Vec<Table>);
 
 #[derive(Clone, Default)]
 struct Table {
-    tags: Vec<u8>,
+    tags: Vec<u16>,
     slots: Vec<u32>,
     /// Entries in use.
     used: usize,
@@ -32,14 +33,15 @@ pub(super) fn hash(parent: u32, name: &str) -> u64 {
     let mut hasher = rustc_hash::FxHasher::default();
     hasher.write_u32(parent);
     hasher.write(name.as_bytes());
-    // Tables, places in them and tags use different bits, all of which must be good.
+    // Tables and places in them use different bits, all of which must be good.
     let hash = hasher.finish();
     let hash = (hash ^ hash >> 32).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     hash ^ hash >> 29
 }
 
-fn tag(hash: u64) -> u8 {
-    (hash >> 57) as u8 | USED
+/// The low bits of the place.
+fn tag(hash: u64) -> u16 {
+    place(hash) as u16 | USED
 }
 
 fn place(hash: u64) -> usize {
@@ -64,7 +66,7 @@ impl Index {
         if (table.filled + 1) * 8 > table.tags.len() * 7 {
             table.rebuild(rehash);
         }
-        table.put(hash, slot);
+        table.put(place(hash), tag(hash), slot);
     }
 
     /// Takes `slot` out.
@@ -98,9 +100,9 @@ impl Table {
         }
     }
 
-    fn put(&mut self, hash: u64, slot: u32) {
+    fn put(&mut self, place: usize, tag: u16, slot: u32) {
         let mask = self.tags.len() - 1;
-        let mut at = place(hash) & mask;
+        let mut at = place & mask;
         while self.tags[at] >= USED {
             at = (at + 1) & mask;
         }
@@ -108,7 +110,7 @@ impl Table {
             self.filled += 1;
         }
         self.used += 1;
-        self.tags[at] = tag(hash);
+        self.tags[at] = tag;
         self.slots[at] = slot;
     }
 
@@ -137,7 +139,11 @@ impl Table {
         (self.used, self.filled) = (0, 0);
         for (tag, slot) in tags.into_iter().zip(slots) {
             if tag >= USED {
-                self.put(rehash(slot), slot);
+                let place = match size <= usize::from(USED) {
+                    true => usize::from(tag),
+                    false => place(rehash(slot)),
+                };
+                self.put(place, tag, slot);
             }
         }
     }
@@ -151,6 +157,19 @@ mod tests {
     /// Few distinct hashes, all of one table, so that most entries collide.
     fn colliding(slot: u32) -> u64 {
         u64::from(slot % 37).wrapping_mul(0x9E37_79B9_7F4A_7C15) << TABLE_BITS
+    }
+
+    #[test]
+    fn entries_survive_growth_past_what_their_tags_tell() {
+        let spread = |slot: u32| u64::from(slot).wrapping_mul(0x9E37_79B9_7F4A_7C15) << TABLE_BITS;
+        let mut index = Index::new();
+        for slot in 0..60_000 {
+            index.insert(spread(slot), slot, spread);
+        }
+        assert!(index.0[0].tags.len() > usize::from(USED));
+        for slot in 0..60_000 {
+            assert_eq!(index.find(spread(slot), |other| other == slot), Some(slot));
+        }
     }
 
     #[test]
