@@ -25,7 +25,7 @@ pub const OUTBOX_REPLY_BYTES: usize = 1 << 20;
 
 /// Everything waiting for one client beyond which its connection is closed instead of one more
 /// reply: what it sent before its own next write asked for that much at once.
-pub const OUTBOX_BYTES: usize = 64 << 20;
+pub const OUTBOX_BYTES: usize = 256 << 20;
 
 /// Notifications waiting for one client beyond which its connection is closed: it reads slower than
 /// events happen.

@@ -151,7 +151,8 @@ impl Gate {
 
     /// Appends one event to what `conn` is owed. `zxid` is -1 for an event that no transaction caused.
     pub fn notify(&self, conn: &Conn, kind: EventKind, path: &str, zxid: i64, wakes: &mut Wakes) {
-        conn.outbox.notify(wakes, self.notification_limit, |out| {
+        let limit = self.notification_limit;
+        let fits = conn.outbox.notify(wakes, limit, |out| {
             Writer::for_client(out).framed(|w| {
                 w.put(&ReplyHeader {
                     xid: xid::NOTIFICATION,
@@ -163,6 +164,10 @@ impl Gate {
                 w.text(Some(path));
             });
         });
+        if !fits {
+            let remote = conn.remote;
+            tracing::warn!("{remote}: closed, it left {limit} bytes of watch events unread");
+        }
     }
 }
 

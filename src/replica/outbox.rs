@@ -74,21 +74,28 @@ impl Outbox {
         wakes.0.extend(queue.waker.take());
     }
 
-    /// Appends one notification frame. With more than `limit` bytes of notifications unsent, closes
-    /// instead.
-    pub fn notify(&self, wakes: &mut Wakes, limit: usize, write: impl FnOnce(&mut BytesMut)) {
+    /// Appends one notification frame. False if more than `limit` bytes of notifications are unsent,
+    /// for which the connection closes instead.
+    pub fn notify(
+        &self,
+        wakes: &mut Wakes,
+        limit: usize,
+        write: impl FnOnce(&mut BytesMut),
+    ) -> bool {
         let mut queue = self.queue.lock();
         if self.is_closed() || queue.last_word {
-            return;
+            return true;
         }
         let before = queue.bytes.len();
         write(&mut queue.bytes);
         queue.notification_bytes += queue.bytes.len() - before;
         queue.notifications += 1;
-        if queue.notification_bytes > limit {
+        let fits = queue.notification_bytes <= limit;
+        if !fits {
             self.close_now(&mut queue);
         }
         wakes.0.extend(queue.waker.take());
+        fits
     }
 
     /// Nothing was added, but what the connection waits for besides may have come.
@@ -198,8 +205,22 @@ mod tests {
         outbox.reply(&mut wakes, |out| out.put_bytes(1, 1000));
         outbox.notify(&mut wakes, 100, |out| out.put_bytes(2, 60));
         assert!(!outbox.is_closed());
-        outbox.notify(&mut wakes, 100, |out| out.put_bytes(2, 60));
+        let fits = outbox.notify(&mut wakes, 100, |out| out.put_bytes(2, 60));
+        assert!(!fits);
         assert!(outbox.is_closed());
+    }
+
+    #[test]
+    fn a_reply_of_any_size_is_let_in_and_none_beyond_the_last_bound() {
+        let (outbox, mut wakes) = (Outbox::default(), Wakes::default());
+        outbox.reply(&mut wakes, |out| out.put_bytes(1, OUTBOX_BYTES + 1));
+        assert!(!outbox.is_closed() && !outbox.has_room(OUTBOX_BYTES));
+        let mut bytes = BytesMut::new();
+        assert!(outbox.take(&mut bytes).wanted);
+        assert!(outbox.has_room(0), "taken");
+        outbox.reply(&mut wakes, |out| out.put_bytes(1, OUTBOX_BYTES + 1));
+        outbox.reply(&mut wakes, |out| out.put_u8(1));
+        assert!(outbox.is_closed() && outbox.is_empty());
     }
 
     #[test]

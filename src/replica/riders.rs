@@ -24,8 +24,9 @@ use crate::tree::Tree;
 pub(super) enum Lag {
     /// The guard has been held long enough for them.
     Due,
-    /// Their client does not take its replies.
-    Full,
+    /// Their client does not take its replies. So many requests of the session wait for that, and
+    /// are not counted as work of the server meanwhile.
+    Full(usize),
 }
 
 /// What one guard may be used for.
@@ -97,9 +98,27 @@ impl Replica {
 
     /// A connection of the session took what it is owed, or is gone: its riders go on.
     pub(super) fn drained(&mut self, id: SessionId) {
-        if let Some(lag) = self.lagging.get_mut(&id) {
-            *lag = Lag::Due;
+        if self.unlag(id) {
+            self.lagging.insert(id, Lag::Due);
         }
+    }
+
+    /// The session does not lag for now. False if it did not before.
+    pub(super) fn unlag(&mut self, id: SessionId) -> bool {
+        let lag = self.lagging.remove(&id);
+        if let Some(Lag::Full(parked)) = lag {
+            self.counters.in_loop(parked as i64);
+            self.throttle.resumed(parked);
+        }
+        lag.is_some()
+    }
+
+    fn lag(&mut self, id: SessionId, lag: Lag) {
+        if let Lag::Full(parked) = lag {
+            self.counters.in_loop(-(parked as i64));
+            self.throttle.parked(parked);
+        }
+        self.lagging.insert(id, lag);
     }
 
     fn catch_up_one(&mut self, now: Now, id: SessionId, any_backlog: bool) {
@@ -108,7 +127,7 @@ impl Replica {
             heavy: true,
             any_backlog,
         };
-        self.lagging.remove(&id);
+        self.unlag(id);
         let gate = self.gate.clone();
         gate.read(|tree| self.serve_riders(now, tree, id, allowance));
     }
@@ -127,7 +146,7 @@ impl Replica {
             let lag = if left == 0 || (heavy && !allowance.heavy) {
                 Some(Lag::Due)
             } else if !allowance.any_backlog && !entry.conn.outbox.has_room(backlog) {
-                Some(Lag::Full)
+                Some(Lag::Full(session.queue.len() + 1))
             } else if self.serve_rider(now, tree, &lane, &mut entry) {
                 left = if heavy { 0 } else { left - 1 };
                 None
@@ -136,7 +155,7 @@ impl Replica {
             };
             if let (Some(lag), Some(session)) = (lag, self.sessions.get_mut(&id)) {
                 session.queue.push_front(entry);
-                self.lagging.insert(id, lag);
+                self.lag(id, lag);
                 return;
             }
         }

@@ -70,6 +70,20 @@ impl Throttle {
         self.in_work = self.in_work.saturating_sub(1);
     }
 
+    /// So many requests wait for their client, not for the server.
+    pub(super) fn parked(&mut self, requests: usize) {
+        if self.options.is_on() {
+            self.in_work = self.in_work.saturating_sub(requests);
+        }
+    }
+
+    /// They are work of the server again.
+    pub(super) fn resumed(&mut self, requests: usize) {
+        if self.options.is_on() {
+            self.in_work += requests;
+        }
+    }
+
     /// Inputs that wait.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()

@@ -167,7 +167,7 @@ impl Replica {
         let Some(session) = self.sessions.remove(&id) else {
             return;
         };
-        self.lagging.remove(&id);
+        self.unlag(id);
         session.lane.set_closing();
         for entry in session.queue {
             self.leave(&session.lane, &entry.conn, entry.xid);

@@ -79,6 +79,7 @@ fn riders_wait_for_a_client_that_does_not_take_its_replies() {
     }
     world.commit();
     assert!(world.replica.is_idle(), "nothing to do until it takes them");
+    assert_eq!(world.counters.outstanding(), 0, "it holds nobody else up");
     for xids in [vec![1, 2], vec![3], vec![4]] {
         let shown: Vec<i32> = got(&conn).iter().map(|(xid, ..)| *xid).collect();
         assert_eq!(shown, xids, "one reply of any size is let in");

@@ -134,3 +134,38 @@ fn new_sessions_wait_with_the_requests_and_resumed_ones_do_not() {
     world.commit();
     assert!(new.lane.get().is_some());
 }
+
+#[test]
+fn a_client_that_takes_no_replies_keeps_nobody_waiting() {
+    let mut world = World::with(
+        ThrottleOptions {
+            max_requests: 3,
+            ..one_at_a_time()
+        },
+        BACKLOG,
+    );
+    world.given("/big", &[7; 2 * BACKLOG]);
+    let (slow, other) = (world.open(), world.open());
+    world.send(&slow, 1, set("/"));
+    world.send(&slow, 2, get("/big"));
+    world.send(&slow, 3, get("/big"));
+    world.send(&slow, 4, get("/big"));
+    world.commit();
+    for xid in 1..=5 {
+        world.send(&other, xid, set("/"));
+        world.commit();
+    }
+    assert_eq!(got(&other).len(), 5);
+    for _ in 0..4 {
+        taken(&slow);
+        world
+            .replica
+            .step(world.now, Input::Drained { conn: slow.clone() });
+        world.replica.catch_up(world.now);
+    }
+    assert_eq!(slow.lane.get().unwrap().in_loop(), 0);
+    assert_eq!(world.counters.outstanding(), 0);
+    world.send(&slow, 5, close());
+    world.commit();
+    assert_eq!(errors(&slow), [(5, 0)]);
+}
