@@ -28,7 +28,8 @@ class Record:
     def name_used(self, name, tag):
         with self._lock:
             if self._tag_of_name.setdefault(name, tag) != tag:
-                raise Wrong(f"sequential name {name} given to {self._tag_of_name[name]} and to {tag}")
+                raise Wrong(f"sequential name {name} given to {self._tag_of_name[name]} "
+                            f"and to {tag}")
 
     def write_answered(self, zxid):
         """Notes the zxid of a write; each has its own, above all from before the last restart."""
@@ -68,7 +69,7 @@ class Writer:
         self._last_zxid = 0
 
     def connect(self, server):
-        """Resumes the session, or opens one if there is none; false if the server refuses to resume it."""
+        """Resumes the session, or opens one if there is none; false if the server refuses."""
         session, password = self._session
         try:
             self._client = wire.Client(server, session, password, seen=self._record.highest)
@@ -90,7 +91,8 @@ class Writer:
     def start(self, server, close_session_share=0.002):
         """Sends requests until the connection is lost or `halt` is called."""
         self._halted = False
-        self._thread = threading.Thread(target=self._run, args=(server, close_session_share), daemon=True)
+        args = (server, close_session_share)
+        self._thread = threading.Thread(target=self._run, args=args, daemon=True)
         self._thread.start()
 
     def halt(self):
@@ -132,8 +134,9 @@ class Writer:
             if self._rng.random() < close_session_share:
                 request = model.Close(session)
             else:
-                request = model.random_request(self._rng, self.folder, self._ahead, self.state, session,
-                                               f"w{self._number}.{self._count}")
+                fresh = f"w{self._number}.{self._count}"
+                request = model.random_request(self._rng, self.folder, self._ahead, self.state,
+                                               session, fresh)
             request.apply(self._ahead)
             self.pending.append(request)
             self._client.send(request.op, request.body())
@@ -161,7 +164,8 @@ class Writer:
         if isinstance(request, model.Get) and reply.err == wire.OK:
             seen = _znode(reply.body)
             if not self.state.znodes[request.path].agrees(seen):
-                raise Wrong(f"{request.path}: read {seen}, expected {self.state.znodes[request.path]}")
+                expected = self.state.znodes[request.path]
+                raise Wrong(f"{request.path}: read {seen}, expected {expected}")
 
 
 def _znode(body):
@@ -178,12 +182,12 @@ def prepare(server, writers):
 
 
 def check(server, writers, record):
-    """Compares what the restarted server holds with what was acknowledged; connects the writers again.
+    """Compares what the restarted server holds with what was acknowledged; connects the writers.
 
     Afterwards every writer knows its state exactly, and has a connection.
     """
     record.restarted()
-    # A client that has seen more than the server has would only be hung up on, so zxids are compared first.
+    # A client that has seen more than the server has would only be hung up on: zxids come first.
     reader = wire.Client(server)
     sequence = _read_sequence(reader, record)
     resumed = {writer: writer.has_session and writer.connect(server) for writer in writers}
@@ -195,7 +199,7 @@ def check(server, writers, record):
             seen.session_open = writer.state.session_open
         _, against = model.prefix_that_explains(writer.state, writer.pending, seen)
         if against:
-            raise Wrong(f"{writer.folder}: no number of unanswered requests explains what is there:\n"
+            raise Wrong(f"{writer.folder}: no number of unanswered requests explains it:\n"
                         f"{against}\nunanswered: {writer.pending}")
         writer.state, writer.pending, writer.lost = seen, [], None
         if not seen.session_open or not writer.has_session:
@@ -217,7 +221,8 @@ def _read_sequence(reader, record):
     folder = model.SEQUENCE_FOLDER
     reply = reader.call(wire.GET_DATA, wire.read_body(folder))
     if reply.zxid < record.floor:
-        raise Wrong(f"a reply has zxid 0x{reply.zxid:x}; 0x{record.floor:x} was seen before the restart")
+        raise Wrong(f"a reply has zxid 0x{reply.zxid:x}; "
+                    f"0x{record.floor:x} was seen before the restart")
     changes = wire.read_data(reply.body)[1].cversion
     if changes < record.folder_version:
         raise Wrong(f"{folder}: cversion went from {record.folder_version} to {changes}")

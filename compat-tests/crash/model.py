@@ -1,8 +1,8 @@
 """What one session's requests do to the znodes that only this session writes.
 
-Nobody else writes below a writer's own folder, and a session's requests are carried out in the order sent, so
-what each one does is known beforehand. After a crash the server must hold what was acknowledged and then some
-prefix, possibly empty, of what was not.
+Nobody else writes below a writer's own folder, and a session's requests are carried out in the order
+sent, so what each one does is known beforehand. After a crash the server must hold what was
+acknowledged and then some prefix, possibly empty, of what was not.
 """
 
 from dataclasses import dataclass, field
@@ -52,10 +52,11 @@ class State:
                 return f"{path}: expected {expected}, is {actual}"
         for tag in self.sequence.keys() | seen.sequence.keys():
             if tag not in self.sequence or tag not in seen.sequence:
-                return f"sequential {tag}: expected {tag in self.sequence}, is {tag in seen.sequence}"
+                return f"sequential {tag}: expected {tag in self.sequence}, is not so"
             (name, owner), (actual_name, actual_owner) = self.sequence[tag], seen.sequence[tag]
             if owner != actual_owner or name not in (None, actual_name):
-                return f"sequential {tag}: expected {name}, {owner:x}, is {actual_name}, {actual_owner:x}"
+                return (f"sequential {tag}: expected {name}, {owner:x}, "
+                        f"is {actual_name}, {actual_owner:x}")
         return None
 
 
@@ -219,7 +220,7 @@ class Close:
 
 
 def prefix_that_explains(acknowledged, unanswered, seen):
-    """The number of unanswered requests that must have been carried out, or what speaks against each number."""
+    """How many of the unanswered requests were carried out, or what speaks against each number."""
     state = acknowledged.copy()
     against = []
     for count in range(len(unanswered) + 1):

@@ -50,7 +50,8 @@ def test_ephemerals_outlive_the_crash_by_a_session_timeout_and_no_more(kind):
 def test_a_wrong_password_does_not_resume_a_session_after_a_crash(kind):
     with servers.start(kind) as server:
         client = wire.Client(server)
-        assert client.call(wire.CREATE, wire.create_body("/mine", b"", wire.EPHEMERAL)).err == wire.OK
+        create = wire.create_body("/mine", b"", wire.EPHEMERAL)
+        assert client.call(wire.CREATE, create).err == wire.OK
         server.kill()
         server.restart()
         with pytest.raises(wire.Refused):
@@ -125,7 +126,8 @@ def stopped_by_itself(server):
 
 @pytest.mark.parametrize("times", [2])
 def test_a_full_disk_stops_the_server_and_loses_nothing(kind, tmp_path, times):
-    with small_disk(tmp_path / "disk", "6m") as disk, servers.start(kind, data_dir=disk / "data") as server:
+    with (small_disk(tmp_path / "disk", "6m") as disk,
+          servers.start(kind, data_dir=disk / "data") as server):
         acknowledged = fill(server)
         assert len(acknowledged) > 100
         log = stopped_by_itself(server)
@@ -145,7 +147,8 @@ def test_a_log_that_cannot_grow_stops_the_server_and_loses_nothing(kind, tmp_pat
     if kind == "java":
         pytest.skip("needs to put words before the command")
     limited = tmp_path / "limited"
-    limited.write_text(f"#!/bin/sh\ntrap '' XFSZ\nulimit -f 4096\nexec {servers.oxkeeper_binary()} \"$@\"\n")
+    limited.write_text(f"#!/bin/sh\ntrap '' XFSZ\nulimit -f 4096\n"
+                       f"exec {servers.oxkeeper_binary()} \"$@\"\n")
     limited.chmod(limited.stat().st_mode | stat.S_IXUSR)
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
     with monkeypatch.context() as patch:

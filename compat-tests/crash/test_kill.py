@@ -24,7 +24,8 @@ CFG = {
 }
 
 # What a server may say after it was killed in the middle of a write, and with so small a snapCount.
-_EXPECTED = re.compile("cut off at offset|with an interrupted write|begun but never written|still being written")
+_EXPECTED = re.compile("cut off at offset|with an interrupted write|begun but never written"
+                       "|still being written")
 
 
 def complaints(server):

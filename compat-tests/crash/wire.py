@@ -8,7 +8,8 @@ CREATE, DELETE, GET_DATA, SET_DATA, GET_CHILDREN, CHECK, MULTI, CLOSE = 1, 2, 4,
 OK, NO_NODE, BAD_VERSION, NODE_EXISTS, INCONSISTENT = 0, -101, -103, -110, -2
 PERSISTENT, EPHEMERAL, SEQUENTIAL, EPHEMERAL_SEQUENTIAL = 0, 1, 2, 3
 
-Stat = namedtuple("Stat", "czxid mzxid ctime mtime version cversion aversion owner size children pzxid")
+Stat = namedtuple("Stat", "czxid mzxid ctime mtime version cversion aversion owner size children "
+                          "pzxid")
 _STAT = struct.Struct(">qqqqiiiqiiq")
 
 Reply = namedtuple("Reply", "xid zxid err body")
