@@ -204,10 +204,11 @@ impl Replica {
     /// Takes one input. Afterwards [`Replica::take_appends`] may hold new records.
     pub fn step(&mut self, now: Now, input: Input) {
         if self.throttle.holds(&input) {
-            self.hold(now, input);
+            self.throttle.hold(input);
         } else {
             self.take(now, input);
         }
+        self.let_in(now);
     }
 
     fn take(&mut self, now: Now, input: Input) {
@@ -235,7 +236,6 @@ impl Replica {
                 self.deliver(now);
             }
         }
-        self.let_in(now);
     }
 
     /// Does what is due: expires sessions, deletes containers and TTL znodes. To be called after

@@ -49,6 +49,9 @@ impl Replica {
         session.queue.push_back(entry);
         if session.queue.len() == 1 {
             self.catch_up_one(now, id, false);
+        } else if let Some(Lag::Full(parked)) = self.lagging.get(&id).copied() {
+            self.unlag(id);
+            self.lag(id, Lag::Full(parked + 1));
         }
     }
 

@@ -65,6 +65,11 @@ impl Throttle {
             }
     }
 
+    /// Puts `input` behind those that wait.
+    pub(super) fn hold(&mut self, input: Input) {
+        self.waiting.push_back(input);
+    }
+
     /// A request that was let in is answered or dropped.
     pub(super) fn finished(&mut self) {
         self.in_work = self.in_work.saturating_sub(1);
@@ -134,12 +139,6 @@ impl Throttle {
 }
 
 impl Replica {
-    /// Puts `input` behind those that wait.
-    pub(super) fn hold(&mut self, now: Now, input: Input) {
-        self.throttle.waiting.push_back(input);
-        self.let_in(now);
-    }
-
     /// Serves those that wait as long as there is room.
     pub(super) fn let_in(&mut self, now: Now) {
         while let Some(first) = self.throttle.waiting.front() {

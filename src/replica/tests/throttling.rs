@@ -169,3 +169,25 @@ fn a_client_that_takes_no_replies_keeps_nobody_waiting() {
     world.commit();
     assert_eq!(errors(&slow), [(5, 0)]);
 }
+
+#[test]
+fn any_number_of_requests_may_wait() {
+    let mut world = World::throttled(one_at_a_time());
+    let (first, second) = (world.open(), world.open());
+    world.send(&first, 1, create("/a"));
+    for xid in 1..=100_000 {
+        world.send(&second, xid, Request::Read(ReadRequest::Ping));
+    }
+    world.commit();
+    let mut replies = 0;
+    while replies < 100_000 {
+        let more = got(&second).len();
+        assert!(more > 0, "stuck after {replies}");
+        replies += more;
+        let conn = second.clone();
+        world.replica.step(world.now, Input::Drained { conn });
+        world.replica.catch_up(world.now);
+    }
+    assert!(world.replica.is_idle());
+    assert_eq!(world.counters.outstanding(), 0);
+}
