@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   write applied -> light riders at once, under its guard
-//!                 -> the rest lags: chunk by chunk under guards of their own, between the rounds of the loop,
-//!                    while the client takes its replies
+//!                 -> the rest lags: chunk by chunk under guards of their own, between the
+//!                    rounds of the loop, while the client takes its replies
 //! ```
 //!
 //! Transactions of other sessions may be applied between two chunks, the session's own next one may
