@@ -3,7 +3,8 @@
 //! Names stand in the slots, so a table cannot compare or rehash by itself: callers pass closures
 //! for both. The tag, fifteen bits of the hash, keeps most comparisons from touching a slot at all,
 //! and growth too as long as a table has no more places than that. There are many tables, chosen by
-//! the hash, so that none is large enough for its growth to hold a write up.
+//! the hash, so that none is large enough for its growth to hold a write up; they grow by a quarter
+//! at a time, so that at most three places in ten are empty.
 
 use std::hash::Hasher;
 
@@ -39,13 +40,24 @@ pub(super) fn hash(parent: u32, name: &str) -> u64 {
     hash ^ hash >> 29
 }
 
-/// The low bits of the place.
+/// The high bits of the place.
 fn tag(hash: u64) -> u16 {
-    place(hash) as u16 | USED
+    (place(hash) >> 17) as u16 | USED
 }
 
-fn place(hash: u64) -> usize {
-    (hash >> TABLE_BITS) as usize
+/// Where in a table of 2^32 places an entry would stand.
+fn place(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+/// Where an entry stands in a table of `size` places if nothing is in its way. In all but the largest
+/// tables its tag alone decides.
+fn home(tag: u16, place: impl FnOnce() -> u32, size: usize) -> usize {
+    if size <= usize::from(USED) {
+        usize::from(tag & !USED) * size >> 15
+    } else {
+        (u64::from(place()) * size as u64 >> 32) as usize
+    }
 }
 
 impl Index {
@@ -66,7 +78,11 @@ impl Index {
         if (table.filled + 1) * 8 > table.tags.len() * 7 {
             table.rebuild(rehash);
         }
-        table.put(place(hash), tag(hash), slot);
+        table.put(
+            home(tag(hash), || place(hash), table.tags.len()),
+            tag(hash),
+            slot,
+        );
     }
 
     /// Takes `slot` out.
@@ -84,9 +100,12 @@ fn table(hash: u64) -> usize {
 
 impl Table {
     fn position(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<usize> {
-        let mask = self.tags.len().checked_sub(1)?;
+        let size = self.tags.len();
+        if size == 0 {
+            return None;
+        }
         let wanted = tag(hash);
-        let mut at = place(hash) & mask;
+        let mut at = home(wanted, || place(hash), size);
         // An eighth of the table is empty, so this ends.
         loop {
             let found = self.tags[at];
@@ -96,15 +115,22 @@ impl Table {
             if found == wanted && is_it(self.slots[at]) {
                 return Some(at);
             }
-            at = (at + 1) & mask;
+            at = self.after(at);
         }
     }
 
-    fn put(&mut self, place: usize, tag: u16, slot: u32) {
-        let mask = self.tags.len() - 1;
-        let mut at = place & mask;
+    fn after(&self, at: usize) -> usize {
+        if at + 1 == self.tags.len() { 0 } else { at + 1 }
+    }
+
+    fn before(&self, at: usize) -> usize {
+        at.checked_sub(1).unwrap_or(self.tags.len() - 1)
+    }
+
+    fn put(&mut self, home: usize, tag: u16, slot: u32) {
+        let mut at = home;
         while self.tags[at] >= USED {
-            at = (at + 1) & mask;
+            at = self.after(at);
         }
         if self.tags[at] == EMPTY {
             self.filled += 1;
@@ -115,35 +141,31 @@ impl Table {
     }
 
     fn clear(&mut self, mut at: usize) {
-        let mask = self.tags.len() - 1;
         self.used -= 1;
         self.tags[at] = DELETED;
         // Deleted entries only serve to keep searches going; before an empty one there is nothing
         // to go on to.
-        while self.tags[(at + 1) & mask] == EMPTY && self.tags[at] == DELETED {
+        while self.tags[self.after(at)] == EMPTY && self.tags[at] == DELETED {
             self.tags[at] = EMPTY;
             self.filled -= 1;
-            at = at.wrapping_sub(1) & mask;
+            at = self.before(at);
         }
     }
 
-    /// Drops deleted entries, and doubles where more than half is really in use.
+    /// Drops deleted entries, and grows by a quarter where seven places in ten are really in use.
     fn rebuild(&mut self, rehash: impl Fn(u32) -> u64) {
-        let size = if self.used * 2 >= self.tags.len() {
-            (self.tags.len() * 2).max(SMALLEST)
+        let before = self.tags.len();
+        let size = if self.used * 10 >= before * 7 {
+            (before + before / 4).max(before + SMALLEST)
         } else {
-            self.tags.len()
+            before
         };
         let tags = std::mem::replace(&mut self.tags, vec![EMPTY; size]);
         let slots = std::mem::replace(&mut self.slots, vec![0; size]);
         (self.used, self.filled) = (0, 0);
         for (tag, slot) in tags.into_iter().zip(slots) {
             if tag >= USED {
-                let place = match size <= usize::from(USED) {
-                    true => usize::from(tag),
-                    false => place(rehash(slot)),
-                };
-                self.put(place, tag, slot);
+                self.put(home(tag, || place(rehash(slot)), size), tag, slot);
             }
         }
     }
