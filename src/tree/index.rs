@@ -54,9 +54,9 @@ fn place(hash: u64) -> u32 {
 /// tables its tag alone decides.
 fn home(tag: u16, place: impl FnOnce() -> u32, size: usize) -> usize {
     if size <= usize::from(USED) {
-        usize::from(tag & !USED) * size >> 15
+        (usize::from(tag & !USED) * size) >> 15
     } else {
-        (u64::from(place()) * size as u64 >> 32) as usize
+        ((u64::from(place()) * size as u64) >> 32) as usize
     }
 }
 
