@@ -11,6 +11,12 @@
 //! everything up to it is durable, never before, and strictly in zxid order.
 //! Source: Zab (DSN 2011); `Leader.propose`, `Leader.tryToCommit`; for a quorum of one, `SyncRequestProcessor`.
 
+mod error;
+pub mod packet;
+pub mod vote;
+
+pub use error::LinkError;
+
 use std::collections::VecDeque;
 
 use bytes::Bytes;
