@@ -12,7 +12,10 @@
 //! Source: Zab (DSN 2011); `Leader.propose`, `Leader.tryToCommit`; for a quorum of one, `SyncRequestProcessor`.
 
 mod error;
+pub mod history;
 pub mod packet;
+pub mod quorum;
+pub mod sync_plan;
 pub mod vote;
 
 pub use error::LinkError;
