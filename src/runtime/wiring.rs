@@ -60,6 +60,7 @@ pub enum StartError {
 
 /// A server that serves.
 pub struct Server {
+    gate: Arc<Gate>,
     mailbox: Arc<Mailbox>,
     log: Arc<LogQueue>,
     threads: Vec<JoinHandle<()>>,
@@ -125,6 +126,7 @@ impl Server {
         };
         start_purging(&config, disk, dirs, &stop);
         Ok(Server {
+            gate,
             mailbox,
             log,
             threads,
@@ -148,7 +150,10 @@ impl Server {
     pub async fn run(self) -> io::Result<()> {
         let signal = shutdown::requested().await?;
         tracing::info!("{signal}: stopping; what was accepted is finished first");
+        let gate = self.gate.clone();
         self.stop().await;
+        // The process ends: giving back a large tree znode by znode would only hold that up.
+        std::mem::forget(gate);
         Ok(())
     }
 

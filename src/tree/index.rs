@@ -27,6 +27,8 @@ struct Table {
     used: usize,
     /// Entries in use or deleted.
     filled: usize,
+    /// Grows twofold.
+    fast: bool,
 }
 
 /// The hash of a child's place, the same in every run.
@@ -76,13 +78,53 @@ impl Index {
     pub fn insert(&mut self, hash: u64, slot: u32, rehash: impl Fn(u32) -> u64) {
         let table = &mut self.0[table(hash)];
         if (table.filled + 1) * 8 > table.tags.len() * 7 {
-            table.rebuild(rehash);
+            let size = table.next_size();
+            table.rebuild(size, rehash);
         }
         table.put(
             home(tag(hash), || place(hash), table.tags.len()),
             tag(hash),
             slot,
         );
+    }
+
+    /// Adds many slots, each unless `same` says that it stands for what another one stands for; gives
+    /// the first such slot and adds no more.
+    ///
+    /// The tables are too large for the processor's caches. Looking at all places first lets it
+    /// fetch them side by side.
+    pub fn insert_all(
+        &mut self,
+        entries: &[(u64, u32)],
+        same: impl Fn(u32, u32) -> bool,
+        rehash: impl Fn(u32) -> u64,
+    ) -> Result<(), u32> {
+        let first_looks = entries.iter().map(|(hash, _)| {
+            let table = &self.0[table(*hash)];
+            let size = table.tags.len();
+            let at = home(tag(*hash), || place(*hash), size);
+            table.tags.get(at).copied().unwrap_or(EMPTY)
+        });
+        std::hint::black_box(first_looks.fold(0, |all, tag| all ^ tag));
+        for (hash, slot) in entries {
+            if self.find(*hash, |other| same(other, *slot)).is_some() {
+                return Err(*slot);
+            }
+            self.insert(*hash, *slot, &rehash);
+        }
+        Ok(())
+    }
+
+    /// Whether tables grow twofold, for a while in which many slots are added; ending it makes every
+    /// table as small as its entries allow.
+    pub fn grow_fast(&mut self, fast: bool, rehash: impl Fn(u32) -> u64) {
+        for table in &mut self.0 {
+            table.fast = fast;
+            if !fast && !table.tags.is_empty() {
+                let size = (table.used * 5 / 4).max(SMALLEST);
+                table.rebuild(size, &rehash);
+            }
+        }
     }
 
     /// Takes `slot` out.
@@ -152,14 +194,19 @@ impl Table {
         }
     }
 
-    /// Drops deleted entries, and grows by a quarter where seven places in ten are really in use.
-    fn rebuild(&mut self, rehash: impl Fn(u32) -> u64) {
-        let before = self.tags.len();
-        let size = if self.used * 10 >= before * 7 {
-            (before + before / 4).max(before + SMALLEST)
-        } else {
-            before
-        };
+    /// A quarter more where seven places in ten are really in use; otherwise many are deleted, and
+    /// it is enough to drop those.
+    fn next_size(&self) -> usize {
+        let size = self.tags.len();
+        if self.used * 10 < size * 7 {
+            return size;
+        }
+        let more = if self.fast { size } else { size / 4 };
+        size + more.max(SMALLEST)
+    }
+
+    /// Moves the entries in use to `size` places, which are enough for one more.
+    fn rebuild(&mut self, size: usize, rehash: impl Fn(u32) -> u64) {
         let tags = std::mem::replace(&mut self.tags, vec![EMPTY; size]);
         let slots = std::mem::replace(&mut self.slots, vec![0; size]);
         (self.used, self.filled) = (0, 0);

@@ -1,16 +1,24 @@
 //! A tree from the parts of a snapshot.
 
+use super::index;
 use super::slot::{NONE, ROOT};
-use super::{Tree, TreeOptions};
+use super::{Tree, TreeOptions, Znode};
 use crate::base::{Zxid, path};
 use jute::data::{Acl, StatPersisted};
 
 /// Takes a snapshot's sessions, ACL lists and znodes in the order of the file.
 pub struct Loader {
     tree: Tree,
-    /// The parent found last: files keep siblings together.
-    parent: Option<(String, u32)>,
+    /// The znode taken last, and the lengths of the paths of it and those above it, with their
+    /// slots: files are depth-first, so the next one's parent is among them.
+    last: String,
+    above: Vec<(usize, u32)>,
+    /// Slots to be indexed together.
+    unindexed: Vec<(u64, u32)>,
 }
+
+/// Slots that are indexed at once.
+const BATCH: usize = 64;
 
 /// Why a snapshot makes no tree.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,9 +43,13 @@ pub enum LoadError {
 impl Loader {
     /// Nothing yet.
     pub fn new(options: TreeOptions) -> Loader {
+        let mut tree = Tree::bare(options);
+        tree.index.grow_fast(true, |_| 0);
         Loader {
-            tree: Tree::bare(options),
-            parent: None,
+            tree,
+            last: String::new(),
+            above: Vec::new(),
+            unindexed: Vec::with_capacity(BATCH),
         }
     }
 
@@ -62,7 +74,8 @@ impl Loader {
     /// the log says more.
     ///
     /// # Errors
-    /// No parent, the same path again, no path at all, or an id as in [`Loader::acl`].
+    /// No parent, no path at all, an id as in [`Loader::acl`], or the same path again: this one or one
+    /// of the last before it, as they are looked up together.
     pub fn znode(
         &mut self,
         path: &str,
@@ -78,44 +91,76 @@ impl Loader {
                 return Err(LoadError::Twice(path.to_owned()));
             }
             let acl = self.tree.acls.resolve(acl);
-            self.tree.attach(NONE, "", "", data, acl, stat);
+            let at = self.tree.attach(NONE, "", "", data, acl, stat);
+            self.above.push((0, at));
             return Ok(());
         }
         let name = path::name(path);
         let above = path::parent(path).filter(|&above| above != "/" && !name.is_empty());
         let above = above.ok_or_else(|| LoadError::NotAPath(path.to_owned()))?;
         let parent = self
-            .parent(above)
+            .parent(above)?
             .ok_or_else(|| LoadError::NoParent(path.to_owned()))?;
-        if self.tree.child(parent, name).is_some() {
-            return Err(LoadError::Twice(path.to_owned()));
-        }
         let acl = self.tree.acls.resolve(acl);
-        self.tree.attach(parent, path, name, data, acl, stat);
+        let at = self
+            .tree
+            .attach_unindexed(parent, path, name, data, acl, stat);
+        self.above.push((path.len(), at));
+        self.last.replace_range(above.len().., &path[above.len()..]);
+        self.unindexed.push((index::hash(parent, name), at));
+        if self.unindexed.len() == BATCH {
+            self.index()?;
+        }
         Ok(())
     }
 
-    fn parent(&mut self, path: &str) -> Option<u32> {
-        if let Some((known, at)) = &self.parent
-            && known == path
-        {
-            return Some(*at);
+    /// The slot of `path`, which then is the last of `above`, and `last` begins with it.
+    fn parent(&mut self, path: &str) -> Result<Option<u32>, LoadError> {
+        while self.above.last().is_some_and(|(len, _)| *len > path.len()) {
+            self.above.pop();
         }
-        let at = (self.tree.slab.len() > 0)
-            .then(|| self.tree.locate(path))
-            .flatten()?;
-        self.parent = Some((path.to_owned(), at));
-        Some(at)
+        if let Some((len, at)) = self.above.last()
+            && *len == path.len()
+            && self.last.as_bytes().starts_with(path.as_bytes())
+        {
+            return Ok(Some(*at));
+        }
+        self.index()?;
+        if self.tree.slab.len() == 0 {
+            return Ok(None);
+        }
+        let found = self.tree.locate(path);
+        if let Some(at) = found {
+            self.above = vec![(path.len(), at)];
+            path.clone_into(&mut self.last);
+        }
+        Ok(found)
+    }
+
+    /// Makes all slots so far findable.
+    fn index(&mut self) -> Result<(), LoadError> {
+        let slab = &self.tree.slab;
+        let same = |a: u32, b: u32| {
+            let (a, b) = (slab.get(a), slab.get(b));
+            a.parent == b.parent && a.name() == b.name()
+        };
+        let index = &mut self.tree.index;
+        let added = index.insert_all(&self.unindexed, same, |at| slab.hash_of(at));
+        self.unindexed.clear();
+        added.map_err(|at| LoadError::Twice(self.tree.path_of(Znode(at))))
     }
 
     /// The tree, as of `zxid`. Quotas are counted anew, ACL lists nobody uses are dropped, and what
     /// 3.4 did not have yet is added.
     ///
     /// # Errors
-    /// No root.
+    /// No root, or a path that stood there twice.
     /// Source: `DataTree.deserialize`.
-    pub fn finish(self, zxid: Zxid) -> Result<Tree, LoadError> {
+    pub fn finish(mut self, zxid: Zxid) -> Result<Tree, LoadError> {
+        self.index()?;
         let mut tree = self.tree;
+        let slab = &tree.slab;
+        tree.index.grow_fast(false, |at| slab.hash_of(at));
         if tree.slab.len() == 0 {
             return Err(LoadError::NoRoot);
         }

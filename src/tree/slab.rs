@@ -1,6 +1,7 @@
 //! Slots by index, in chunks so that growing copies nothing, with a free list; and the families of
 //! those that have or had children.
 
+use super::index;
 use super::slot::{Family, NONE, Slot};
 use jute::data::{Stat, StatPersisted};
 
@@ -39,6 +40,12 @@ impl Slab {
     /// As [`Slab::get`].
     pub fn get_mut(&mut self, at: u32) -> &mut Slot {
         &mut self.chunks[at as usize / CHUNK][at as usize % CHUNK]
+    }
+
+    /// The hash of the slot's place among its siblings.
+    pub fn hash_of(&self, at: u32) -> u64 {
+        let slot = self.get(at);
+        index::hash(slot.parent, slot.name())
     }
 
     /// What children have made of the slot's stat, and its first child.

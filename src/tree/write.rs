@@ -28,6 +28,25 @@ impl Tree {
         acl: u32,
         stat: &StatPersisted,
     ) -> u32 {
+        let at = self.attach_unindexed(parent, path, name, data, acl, stat);
+        if parent != NONE {
+            let slab = &self.slab;
+            self.index
+                .insert(index::hash(parent, name), at, |at| slab.hash_of(at));
+        }
+        at
+    }
+
+    /// As [`Tree::attach`], but nobody finds the znode before it is indexed too.
+    pub(super) fn attach_unindexed(
+        &mut self,
+        parent: u32,
+        path: &str,
+        name: &str,
+        data: Option<&[u8]>,
+        acl: u32,
+        stat: &StatPersisted,
+    ) -> u32 {
         let crc = self.crc(path, data);
         let mut slot = Slot::new(stat, acl, crc, name, data, self.stamp);
         slot.parent = parent;
@@ -45,11 +64,6 @@ impl Tree {
             let above = self.slab.family_mut(parent);
             above.first_child = at;
             above.children += 1;
-            let slab = &self.slab;
-            self.index.insert(index::hash(parent, name), at, |at| {
-                let slot = slab.get(at);
-                index::hash(slot.parent, slot.name())
-            });
         }
         self.owners
             .add(kind(stat.ephemeral_owner, &self.options), at);

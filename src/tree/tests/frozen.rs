@@ -143,11 +143,47 @@ fn what_is_no_tree_does_not_load() {
         let error = LoadError::NotAPath(path.to_owned());
         assert_eq!(rooted.znode(path, None, -1, &stat), Err(error));
     }
-    for path in ["", "/a"] {
-        let error = LoadError::Twice(path.to_owned());
-        assert_eq!(rooted.znode(path, None, -1, &stat), Err(error));
-    }
+    let twice = |path: &str| LoadError::Twice(path.to_owned());
+    assert_eq!(rooted.znode("", None, -1, &stat), Err(twice("")));
     let max = LoadError::AclId(i64::MAX);
     assert_eq!(rooted.znode("/b", None, i64::MAX, &stat), Err(max));
     assert!(rooted.finish(Zxid(1)).is_ok());
+}
+
+#[test]
+fn a_path_that_stands_there_twice_does_not_load_wherever_it_comes_again() {
+    let stat = StatPersisted::default();
+    for between in [0, 1, 63, 64, 500] {
+        let mut loader = Loader::new(TreeOptions::default());
+        let mut load = || -> Result<(), LoadError> {
+            loader.znode("", None, -1, &stat)?;
+            loader.znode("/a", None, -1, &stat)?;
+            for n in 0..between {
+                loader.znode(&format!("/a/{n}"), None, -1, &stat)?;
+            }
+            loader.znode("/a", None, -1, &stat)
+        };
+        let loaded = load().and_then(|()| loader.finish(Zxid(1)).map(|_| ()));
+        assert_eq!(loaded, Err(LoadError::Twice("/a".to_owned())), "{between}");
+    }
+}
+
+#[test]
+fn parents_are_found_however_deep_and_in_whatever_order_they_stand() {
+    let stat = StatPersisted::default();
+    let mut loader = Loader::new(TreeOptions::default());
+    let paths = [
+        "", "/a", "/a/b", "/a/b/c", "/ab", "/a/d", "/ab/b", "/a/b/e", "/a/b/c/f", "/g",
+    ];
+    for path in paths {
+        loader.znode(path, None, -1, &stat).unwrap();
+    }
+    let tree = loader.finish(Zxid(1)).unwrap();
+    for path in paths {
+        let znode = tree.find(path).unwrap();
+        assert_eq!(
+            tree.path_of(znode),
+            if path.is_empty() { "/" } else { path }
+        );
+    }
 }
