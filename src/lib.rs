@@ -13,6 +13,8 @@ pub mod session;
 #[cfg(test)]
 mod sim;
 pub mod storage;
+#[cfg(test)]
+mod testkit;
 pub mod tree;
 pub mod watch;
 pub mod zab;

@@ -16,6 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("prep", &["base", "tree", "session", "auth"]),
     ("storage", &["base", "config", "tree", "sim"]),
     ("zab", &["base"]),
+    ("testkit", &[]),
     (
         "replica",
         &[
@@ -48,6 +49,7 @@ const WORLDLY: &[&str] = &[
     "client_port/",
     "admin/",
     "cli/",
+    "testkit/scenario.rs",
     "storage/os_disk.rs",
     "main.rs",
 ];

@@ -11,11 +11,13 @@
 //! everything up to it is durable, never before, and strictly in zxid order.
 //! Source: Zab (DSN 2011); `Leader.propose`, `Leader.tryToCommit`; for a quorum of one, `SyncRequestProcessor`.
 
+pub mod election;
 mod error;
 pub mod history;
 pub mod packet;
 pub mod quorum;
 pub mod sync_plan;
+pub mod timer;
 pub mod vote;
 
 pub use error::LinkError;

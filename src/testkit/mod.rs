@@ -1,0 +1,3 @@
+//! What tests of several layers are written with.
+
+pub mod scenario;
