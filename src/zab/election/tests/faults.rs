@@ -5,7 +5,7 @@
 //! does not lead. A leader with a quorum starts an epoch and writes; its followers take over its
 //! history.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
@@ -29,15 +29,12 @@ struct Storm {
     last_epoch: i64,
     /// How many decisions have been judged.
     judged: usize,
-    /// In a run without restarts: who was followed by whom, by round.
-    followers: BTreeMap<i64, BTreeMap<ServerId, BTreeSet<ServerId>>>,
-    restarts: bool,
 }
 
 impl Storm {
-    fn new(seed: u64, restarts: bool) -> Self {
+    fn new(seed: u64) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
-        let size = rng.random_range(1..=5);
+        let size = rng.random_range(1..=7);
         let voters: Vec<_> = (1..=size).map(ServerId).collect();
         let system = QuorumSystem::Majority {
             voters: voters.iter().copied().collect(),
@@ -46,7 +43,8 @@ impl Storm {
         let mut world = World::new(quorums);
         for id in &voters {
             let epoch = rng.random_range(0..3);
-            let zxid = (epoch << 32) + rng.random_range(0..3);
+            // Its last transaction may be of an earlier epoch than the one it entered.
+            let zxid = (rng.random_range(0..=epoch) << 32) + rng.random_range(0..3);
             world.add(*id, LearnerType::Participant, position(epoch, zxid));
         }
         let observer = ServerId(size + 1);
@@ -64,8 +62,6 @@ impl Storm {
             established: BTreeSet::new(),
             last_epoch: 3,
             judged: 0,
-            followers: BTreeMap::new(),
-            restarts,
         }
     }
 
@@ -100,7 +96,7 @@ impl Storm {
         let victim = all[self.rng.random_range(0..all.len())];
         let other = all[self.rng.random_range(0..all.len())];
         match self.rng.random_range(0..10) {
-            0 if self.restarts => self.crash(victim),
+            0 => self.crash(victim),
             1 | 2 if self.world.state(victim).is_none() => self.world.boot(victim),
             3 if victim != other => {
                 self.world.cut.insert((victim, other));
@@ -232,15 +228,6 @@ impl Storm {
                 "{voter} had more when it voted for {leader} in round {round}"
             );
         }
-        let followers = self.followers.entry(round).or_default();
-        followers.entry(leader).or_default().insert(id);
-        let elected = followers
-            .values()
-            .filter(|set| self.world.quorums.reached_by(set));
-        assert!(
-            self.restarts || elected.count() <= 1,
-            "two leaders in round {round}: {followers:?}"
-        );
     }
 }
 
@@ -249,19 +236,54 @@ fn order(position: Position) -> (Epoch, i64) {
     (position.epoch, position.zxid.0)
 }
 
-fn storm(seed: u64, restarts: bool) -> Storm {
-    let mut storm = Storm::new(seed, restarts);
+fn storm(seed: u64) -> Storm {
+    let mut storm = Storm::new(seed);
     let seconds = storm.rng.random_range(1..60);
     storm.run(seconds);
     storm
 }
 
+/// Both elections of an ensemble whose links are up and whose messages take less than the finalize
+/// wait, though they overtake each other: the first, and the one after the loss of the leader.
+fn calm(seed: u64) {
+    let mut storm = Storm::new(seed);
+    let world = &mut storm.world;
+    if let Some(faults) = &mut world.faults {
+        (faults.loss, faults.duplication, faults.delay) = (0.0, 0.0, 50);
+    }
+    storm.voters.iter().for_each(|id| world.boot(*id));
+    let mut round = 1;
+    loop {
+        world.run(Duration::from_secs(5));
+        let up = world.up();
+        if !world.quorums.reached_by(&up.iter().copied().collect()) {
+            assert!(world.decisions.is_empty(), "{:?}", world.decisions);
+            return;
+        }
+        let best = up
+            .iter()
+            .max_by_key(|id| (order(world.servers[*id].position), **id));
+        let best = *best.unwrap();
+        for (id, decision) in world.decisions.drain(..) {
+            let leads = decision.state == ServerState::Leading;
+            assert_eq!(leads, id == best, "round {round}: {id} {decision:?}");
+            assert_eq!(decision.vote.round, round);
+            assert_eq!(decision.vote.choice.leader, best);
+        }
+        assert!(up.iter().all(|id| world.leader_of(*id) == Some(best)));
+        world.kill(best);
+        world.run(Duration::from_millis(1));
+        world.up().into_iter().for_each(|id| world.look(id));
+        round += 1;
+    }
+}
+
 /// Runs every seed, and says which one failed.
-fn every_seed(restarts: bool) {
+fn every_seed(run: impl Fn(u64)) {
     for seed in 0..SEEDS {
-        let run = std::panic::AssertUnwindSafe(|| storm(seed, restarts));
-        if let Err(panic) = std::panic::catch_unwind(run) {
-            eprintln!("seed {seed}, restarts: {restarts}");
+        let one = std::panic::AssertUnwindSafe(|| run(seed));
+        if let Err(panic) = std::panic::catch_unwind(one) {
+            eprintln!("seed {seed}");
             std::panic::resume_unwind(panic);
         }
     }
@@ -269,17 +291,20 @@ fn every_seed(restarts: bool) {
 
 #[test]
 fn elections_are_decided_by_quorums_and_end_when_faults_do() {
-    every_seed(true);
+    every_seed(|seed| drop(storm(seed)));
 }
 
+/// Only here can that be asked: where messages take longer than the finalize wait, or a server
+/// joins a leader of an older round and counts on from there, two leaders may be elected in rounds
+/// of the same number, and discovery tells them apart.
 #[test]
-fn without_restarts_a_round_has_one_leader() {
-    every_seed(false);
+fn in_calm_a_round_has_one_leader_and_it_is_the_best() {
+    every_seed(calm);
 }
 
 #[test]
 fn a_seed_replays_exactly() {
-    let (first, second) = (storm(7, true), storm(7, true));
-    assert_eq!(first.world.trace, second.world.trace);
-    assert!(first.world.trace.lines().count() > 20);
+    let traces = [9, 9].map(|seed| storm(seed).world.trace);
+    assert_eq!(traces[0], traces[1]);
+    assert!(traces[0].lines().count() > 10, "{}", traces[0]);
 }

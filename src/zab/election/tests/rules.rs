@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use super::world::{choice, position};
 use crate::base::{Epoch, Mono, ServerId};
-use crate::zab::election::{
-    Decision, Effect, Election, Input, LearnerType, NewerConfig, Patience, Position,
-};
+use crate::zab::election::{Decision, Effect, Election, Input, LearnerType, NewerConfig, Patience};
 use crate::zab::quorum::{QuorumSystem, Quorums};
 use crate::zab::timer::Timer;
 use crate::zab::vote::{Choice, Notification, ServerState, StateCode, Vote};
@@ -20,7 +18,12 @@ fn voter(at: (i64, i64)) -> Election {
 }
 
 fn server(me: i64, learner: LearnerType, at: (i64, i64)) -> Election {
-    let voters = [1, 2, 3].map(ServerId).into();
+    among(3, me, learner, at)
+}
+
+/// A server of an ensemble with the voters 1 to `size`.
+fn among(size: i64, me: i64, learner: LearnerType, at: (i64, i64)) -> Election {
+    let voters = (1..=size).map(ServerId).collect();
     let quorums = Quorums::new(QuorumSystem::Majority { voters }, None);
     let position = position(at.0, at.1);
     Election::new(
@@ -279,12 +282,49 @@ fn a_participant_that_nobody_named_votes_for_nobody() {
 
 #[test]
 fn one_voter_elects_itself_at_once() {
-    let voters = [ServerId(1)].into();
-    let quorums = Quorums::new(QuorumSystem::Majority { voters }, None);
-    let (learner, patience) = (LearnerType::Participant, Patience::default());
-    let mut election = Election::new(ServerId(1), learner, quorums, patience, Position::default());
+    let mut election = among(1, 1, LearnerType::Participant, BEHIND);
     let effects = step(&mut election, 0, look(BEHIND));
     assert_eq!(decided(&effects).unwrap().state, ServerState::Leading);
+}
+
+#[test]
+fn votes_of_an_older_round_are_forgotten_with_it() {
+    let mut election = among(5, 1, LearnerType::Participant, BEHIND);
+    step(&mut election, 0, look(BEHIND));
+    // Within a round, settled votes agree by their leader alone; in round 1 this was another reign.
+    let old_reign = choice(1, 9, 5);
+    step(
+        &mut election,
+        1,
+        says(2, ServerState::Following, old_reign, 1),
+    );
+    step(
+        &mut election,
+        1,
+        says(3, ServerState::Following, old_reign, 1),
+    );
+    step(
+        &mut election,
+        2,
+        says(4, ServerState::Looking, choice(0, 0, 4), 2),
+    );
+    step(
+        &mut election,
+        3,
+        says(5, ServerState::Leading, choice(2, 9, 5), 2),
+    );
+    assert_eq!(election.state(), ServerState::Looking);
+    step(
+        &mut election,
+        4,
+        says(2, ServerState::Following, choice(2, 9, 5), 2),
+    );
+    step(
+        &mut election,
+        4,
+        says(3, ServerState::Following, choice(2, 9, 5), 2),
+    );
+    assert_eq!(election.state(), ServerState::Following);
 }
 
 #[test]
