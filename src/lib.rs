@@ -1,4 +1,24 @@
 //! oxkeeper: a server that takes the place of Apache ZooKeeper.
+//!
+//! Strict layers, each of which may use only those above it in this list (`tests/tidy.rs` holds the
+//! table). Everything that decides something is IO-free and deterministic: time, randomness, disk and
+//! network are handed in.
+//!
+//! - `jute` (a crate of its own): the wire and the files, each record declared once.
+//! - [`base`]: zxids, ids, paths, points in time. [`config`]: texts to one immutable value.
+//! - [`tree`]: the znodes, one writer. [`watch`], [`session`], [`auth`]: who watches, lives, may.
+//!   [`prep`]: judges writes against the tree and what is pending.
+//! - [`storage`]: Java's files, through one narrow door to the disk.
+//! - [`zab`]: the order of writes. A standalone server is a leader with a quorum of one; election,
+//!   packets and the choice of synchronization are there for ensembles and not used yet.
+//! - [`replica`]: one server, whole: routes inputs to the layers above and their outputs onward.
+//! - [`runtime`]: threads, clocks, signals, and how the parts are put together.
+//! - [`client_port`], [`admin`], [`cli`]: what clients, operators and shells talk to.
+//!
+//! Words of our own: a *lane* is what a session's connection and the commit loop share; the *gate*
+//! lets many readers or the one writer at the tree; an *outbox* holds the bytes owed to one client; a
+//! *frozen view* is the tree at one zxid while it changes on; an *effect* is what a core owes its
+//! shell; *pending* is what was judged and not applied; a *rider* is a read behind its session's write.
 
 pub mod admin;
 pub mod auth;

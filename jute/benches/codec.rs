@@ -1,5 +1,7 @@
 //! How long the commonest frames take to decode and encode.
 
+#![allow(missing_docs)] // of what the macro makes
+
 use std::hint::black_box;
 
 use bytes::{Bytes, BytesMut};
