@@ -298,7 +298,9 @@ impl Task {
 
     fn four_letter_word(&mut self, word: [u8; 4]) {
         self.input.clear();
-        self.frames_in += 1;
+        // Counted before the answer, which shows it.
+        self.port.counters.received(1);
+        self.conn.stats.received(1);
         let answer = four_letter::answer(&self.port.admin, word, &self.conn);
         self.conn.outbox.reply(&mut self.wakes, |out| {
             out.extend_from_slice(answer.as_bytes())
