@@ -14,6 +14,7 @@
 pub mod election;
 mod error;
 pub mod history;
+pub mod io;
 pub mod packet;
 pub mod quorum;
 pub mod sync_plan;
