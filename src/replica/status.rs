@@ -1,7 +1,83 @@
-//! What the server counts, for four-letter words and metrics.
+//! What the server counts and what it is in its ensemble, for four-letter words and metrics.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
+
+use parking_lot::RwLock;
+
+use crate::base::{Epoch, Mono, ServerId};
+use crate::zab::io::Role;
+
+/// A server's place in its ensemble, as one picture. The default is that of a server without a leader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EnsembleStatus {
+    /// What it serves as; `None` while it serves nobody, because there is no leader or it is not established yet.
+    pub role: Option<Role>,
+    /// Who leads, as far as this server knows.
+    pub leader: Option<ServerId>,
+    /// The epoch that is served.
+    pub epoch: Epoch,
+    /// When this role began.
+    pub since: Mono,
+    /// On a leader, who follows it.
+    pub learners: LearnerCounts,
+    /// On a leader, syncs that wait for a quorum.
+    pub pending_syncs: usize,
+    /// On a leader, how long its proposals were.
+    pub proposals: ProposalSizes,
+}
+
+/// Connections to a leader. Source: `Leader.getLearners`, `getForwardingFollowers`, `getNonVotingFollowers`,
+/// `getObservingLearners`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LearnerCounts {
+    /// All of them, in whatever phase.
+    pub connected: usize,
+    /// Those that registered as followers and get proposals, whether they vote or not.
+    pub followers: usize,
+    /// Of these, those that do not vote.
+    pub non_voting_followers: usize,
+    /// Those that registered as observers and get what is committed.
+    pub observers: usize,
+}
+
+/// Lengths of the proposals of one leadership in bytes; `None` before the first.
+///
+/// Source: `BufferStats`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProposalSizes(Option<Lengths>);
+
+/// Of things seen so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Lengths {
+    last: usize,
+    min: usize,
+    max: usize,
+}
+
+impl ProposalSizes {
+    /// One more proposal of this many bytes: header, record and digest.
+    pub fn add(&mut self, bytes: usize) {
+        let before = self.0.unwrap_or(Lengths {
+            last: bytes,
+            min: bytes,
+            max: bytes,
+        });
+        self.0 = Some(Lengths {
+            last: bytes,
+            min: before.min.min(bytes),
+            max: before.max.max(bytes),
+        });
+    }
+
+    /// Last, least and greatest; -1 each before the first, as Java shows it.
+    pub fn last_min_max(&self) -> [i64; 3] {
+        let shown = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.0.map_or([-1; 3], |Lengths { last, min, max }| {
+            [last, min, max].map(shown)
+        })
+    }
+}
 
 /// Counters of the whole server. Whoever counts adds once per batch, not once per request.
 ///
@@ -16,6 +92,7 @@ pub struct Counters {
     latency_max: AtomicI64,
     /// One more than the least latency, so that 0 means none yet.
     latency_min_plus_one: AtomicI64,
+    ensemble: RwLock<EnsembleStatus>,
 }
 
 /// Latencies of a batch of requests, in whole milliseconds.
@@ -93,6 +170,16 @@ impl Counters {
         *batch = Latencies::default();
     }
 
+    /// Replaces the picture of the ensemble. Only the commit loop calls this, after each batch that changed it.
+    pub fn publish(&self, ensemble: EnsembleStatus) {
+        *self.ensemble.write() = ensemble;
+    }
+
+    /// The last picture of the ensemble that was published.
+    pub fn ensemble(&self) -> EnsembleStatus {
+        *self.ensemble.read()
+    }
+
     /// The latencies since the start.
     pub fn latency(&self) -> LatencySummary {
         let count = self.latency_count.load(Ordering::Relaxed);
@@ -112,6 +199,16 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_of_proposals_are_minus_one_before_the_first() {
+        let mut sizes = ProposalSizes::default();
+        assert_eq!(sizes.last_min_max(), [-1, -1, -1]);
+        for bytes in [36, 120, 48] {
+            sizes.add(bytes);
+        }
+        assert_eq!(sizes.last_min_max(), [48, 36, 120]);
+    }
 
     #[test]
     fn latencies_add_up_over_batches() {
