@@ -1,6 +1,6 @@
 //! What can go wrong with files: always with the path, and with what a person can do about it.
 
-use crate::base::Zxid;
+use crate::base::{Epoch, Zxid};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -136,6 +136,35 @@ pub enum StorageError {
     Stopped {
         /// Folder or file.
         path: PathBuf,
+    },
+    /// An epoch file holds no epoch.
+    #[error(
+        "{}: {found:?} is no epoch; not starting, as this server may have promised something. Restore the file from a \
+         copy, or move everything in its folder away if this server shall get its data from others",
+        path.display()
+    )]
+    EpochFile {
+        /// The file.
+        path: PathBuf,
+        /// How it begins.
+        found: String,
+    },
+    /// The log goes on in an epoch that this server never accepted.
+    #[error(
+        "{} says {}, but the log goes to {last}, in epoch {}: the file and the log do not belong together; not \
+         starting. Were they restored from copies of different age? Restore both from one, or move everything in the \
+         folder away if this server shall get its data from others",
+        path.display(),
+        accepted.0,
+        last.epoch().0
+    )]
+    EpochBehindLog {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        accepted: Epoch,
+        /// Where the log ends.
+        last: Zxid,
     },
     /// There is no log to cut.
     #[error("{} holds no record at or before {to}: the log cannot be cut there", dir.display())]

@@ -16,7 +16,9 @@
 //! Nothing in here looks at a clock or keeps a thread; files are reached through [`Disk`] alone.
 //! Source: package `org.apache.zookeeper.server.persistence`.
 
+mod atomic;
 mod disk;
+pub mod epochs;
 mod error;
 mod names;
 mod os_disk;

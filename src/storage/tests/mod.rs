@@ -3,6 +3,7 @@
 mod bugs;
 mod crash;
 mod damage;
+mod epochs;
 mod golden;
 
 use super::snapshot::{self, Compression, SnapshotOptions};
