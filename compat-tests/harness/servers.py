@@ -92,13 +92,20 @@ def start(kind, cfg=None, props=None, data_dir=None, version="3.9.5"):
 
 
 class Server:
-    """One server process with its configuration and data folder."""
+    """One server process with its configuration and data folder.
+
+    jvm_words: what Java is started with; launcher: words in front of the whole command.
+    """
+
+    log4j2 = _LOG4J2
 
     def __init__(self, kind, cfg, props, data_dir, version):
         self.kind = kind
         self.version = version
         self.host = "127.0.0.1"
         self.props = dict(props)
+        self.jvm_words = list(_JVM_WORDS)
+        self.launcher = []
         self.home = Path(tempfile.mkdtemp(prefix=f"oxkeeper-compat-{kind}-"))
         self.data_dir = Path(data_dir) if data_dir else self.home / "data"
         self.data_dir.mkdir(parents=True, exist_ok=True)
@@ -107,7 +114,7 @@ class Server:
         self._cfg = dict(cfg)
         self._fixed_port = "clientPort" in self._cfg
         self._log = self.home / "server.log"
-        (self.home / "log4j2.properties").write_text(_LOG4J2)
+        (self.home / "log4j2.properties").write_text(self.log4j2)
 
     def __enter__(self):
         return self
@@ -188,7 +195,7 @@ class Server:
     def _spawn(self):
         with open(self._log, "ab") as log:
             self.process = subprocess.Popen(
-                self._command(),
+                [*self.launcher, *self._command()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -212,7 +219,7 @@ class Server:
         logging = f"-Dlog4j2.configurationFile={self.home}/log4j2.properties"
         return [
             "java",
-            *_JVM_WORDS,
+            *self.jvm_words,
             logging,
             *words,
             "-cp",
