@@ -25,7 +25,7 @@ use oxkeeper::replica::outbox::Wakes;
 use oxkeeper::replica::request::Request;
 use oxkeeper::replica::status::Counters;
 use oxkeeper::replica::{
-    Input, Progress, Read, ReaperOptions, Replica, ReplicaOptions, ThrottleOptions,
+    Input, Output, Progress, Read, ReaperOptions, Replica, ReplicaOptions, ThrottleOptions,
 };
 use oxkeeper::session::password;
 use oxkeeper::storage::{OsDisk, snapshot};
@@ -86,7 +86,10 @@ impl Server {
 
     /// What is owed to the log gets there, and is applied.
     fn sync(&mut self) {
-        self.replica.take_appends(&mut self.log);
+        let mut outputs = Vec::new();
+        self.replica.take_outputs(&mut outputs);
+        self.log
+            .extend(outputs.into_iter().filter_map(Output::into_record));
         if let Some((upto, _)) = self.log.last() {
             self.replica.step(self.now, Input::Logged { upto: *upto });
             while self.replica.is_behind() {
@@ -670,7 +673,11 @@ fn zk_3127_the_last_zxid_moves_once_all_of_a_multi_is_there() {
     }
     MultiHeader::END.write(w);
     server.send_frame(&client, frame.freeze());
-    server.replica.take_appends(&mut server.log);
+    let mut outputs = Vec::new();
+    server.replica.take_outputs(&mut outputs);
+    server
+        .log
+        .extend(outputs.into_iter().filter_map(Output::into_record));
     assert_eq!(
         server.gate.read(|tree| tree.last_zxid()),
         before,

@@ -29,7 +29,7 @@ use oxkeeper::replica::outbox::Wakes;
 use oxkeeper::replica::request::Request;
 use oxkeeper::replica::status::Counters;
 use oxkeeper::replica::{
-    Input, Progress, Read, ReaperOptions, Replica, ReplicaOptions, ThrottleOptions,
+    Input, Output, Progress, Read, ReaperOptions, Replica, ReplicaOptions, ThrottleOptions,
 };
 use oxkeeper::session::password;
 use oxkeeper::tree::{Tree, TreeOptions};
@@ -238,7 +238,10 @@ impl World {
 
     /// Everything proposed becomes durable, is applied, and matches what was predicted.
     fn durable(&mut self) {
-        self.replica.take_appends(&mut self.log);
+        let mut outputs = Vec::new();
+        self.replica.take_outputs(&mut outputs);
+        self.log
+            .extend(outputs.into_iter().filter_map(Output::into_record));
         let Some(upto) = self.log.last().map(|(zxid, _)| *zxid) else {
             return;
         };

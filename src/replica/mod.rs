@@ -3,7 +3,7 @@
 //! ```text
 //!   connections, log, timers          Replica
 //!   Input ---------- step(now, ..) --->  handshake | queue -> prep -> zab | zab -> tree, watches, outboxes
-//!   the log         <-- take_appends --  records to make durable, in order
+//!   disk, links     <-- take_outputs --  what is to be done, in order
 //!   sleeping tasks  <-- wake -----------  after the gate is released
 //! ```
 //!
@@ -13,6 +13,7 @@
 pub mod conn;
 pub mod gate;
 mod handshake;
+mod io;
 pub mod lane;
 pub mod large;
 pub mod outbox;
@@ -33,7 +34,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use jute::proto::ConnectRequest;
 use rustc_hash::FxHashMap;
 
 use self::conn::Conn;
@@ -54,6 +54,7 @@ use crate::session::{IdSource, Tracker};
 use crate::tree::Frozen;
 use crate::zab::{Effect, Peer};
 
+pub use self::io::{DiskOp, Input, Output};
 pub use self::read::{Progress, Read};
 pub use self::reaper::ReaperOptions;
 pub use self::throttle::ThrottleOptions;
@@ -79,51 +80,6 @@ pub struct ReplicaOptions {
     pub reply_backlog_bytes: usize,
 }
 
-/// Something that happened to the server.
-#[derive(Debug)]
-pub enum Input {
-    /// A connection sent its first frame.
-    Connect {
-        /// The connection.
-        conn: Arc<Conn>,
-        /// What it asks for.
-        request: ConnectRequest,
-    },
-    /// A session sent a request that its connection could not serve alone. The lane has counted it.
-    Request {
-        /// The connection it came in on.
-        conn: Arc<Conn>,
-        /// The session's lane.
-        lane: Arc<Lane>,
-        /// The request's xid.
-        xid: i32,
-        /// What was asked.
-        request: Request,
-        /// Identities at its reception.
-        ids: Identities,
-        /// When it was received.
-        received: Mono,
-        /// Its part of the bytes that large requests share.
-        large: Option<LargeRequest>,
-    },
-    /// A connection's socket is closed.
-    Gone {
-        /// The connection.
-        conn: Arc<Conn>,
-    },
-    /// A connection took what it is owed, after [`Outbox::has_room`](outbox::Outbox::has_room) said
-    /// no.
-    Drained {
-        /// The connection.
-        conn: Arc<Conn>,
-    },
-    /// The log is durable up to this zxid.
-    Logged {
-        /// The last durable record.
-        upto: Zxid,
-    },
-}
-
 /// One server.
 pub struct Replica {
     options: ReplicaOptions,
@@ -138,7 +94,7 @@ pub struct Replica {
     looked: Mono,
     throttle: Throttle,
     lagging: BTreeMap<SessionId, Lag>,
-    appends: Vec<(Zxid, Bytes)>,
+    outputs: Vec<Output>,
     scratch: BytesMut,
     wakes: Wakes,
     latencies: Latencies,
@@ -183,7 +139,7 @@ impl Replica {
             prep,
             tracker,
             sessions,
-            appends: Vec::new(),
+            outputs: Vec::new(),
             scratch: BytesMut::new(),
             wakes: Wakes::default(),
             latencies: Latencies::default(),
@@ -201,7 +157,7 @@ impl Replica {
         replica
     }
 
-    /// Takes one input. Afterwards [`Replica::take_appends`] may hold new records.
+    /// Takes one input. Afterwards [`Replica::take_outputs`] may have more.
     pub fn step(&mut self, now: Now, input: Input) {
         if self.throttle.holds(&input) {
             self.throttle.hold(input);
@@ -234,6 +190,12 @@ impl Replica {
             Input::Logged { upto } => {
                 self.peer.logged(upto);
                 self.deliver(now);
+            }
+            Input::Peer(_)
+            | Input::SnapshotReceived { .. }
+            | Input::Truncated { .. }
+            | Input::Installed { .. } => {
+                unreachable!("a server on its own has no peers and asks its disk for records only")
             }
         }
     }
@@ -279,9 +241,9 @@ impl Replica {
         others.into_iter().flatten().fold(reaper, Mono::min)
     }
 
-    /// Moves the records to make durable, oldest first, to `into`.
-    pub fn take_appends(&mut self, into: &mut Vec<(Zxid, Bytes)>) {
-        into.append(&mut self.appends);
+    /// Moves what is to be done, oldest first, to `into`.
+    pub fn take_outputs(&mut self, into: &mut Vec<Output>) {
+        into.append(&mut self.outputs);
     }
 
     /// Wakes the connections that have something new, and publishes what was counted.
@@ -388,12 +350,17 @@ impl Replica {
             .propose(crate::zab::Proposal { zxid, txn, payload });
         while let Some(effect) = self.peer.next_effect() {
             match effect {
-                Effect::Append { zxid, payload } => self.appends.push((zxid, payload)),
+                Effect::Append { zxid, payload } => self.append(zxid, payload),
                 Effect::Deliver(proposal) => {
                     unreachable!("{} was delivered before it was logged", proposal.zxid)
                 }
             }
         }
+    }
+
+    fn append(&mut self, zxid: Zxid, payload: Bytes) {
+        self.outputs
+            .push(Output::Disk(DiskOp::Append { zxid, payload }));
     }
 
     fn gone(&mut self, conn: &Arc<Conn>) {

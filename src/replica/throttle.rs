@@ -61,7 +61,7 @@ impl Throttle {
             && match input {
                 Input::Request { .. } => true,
                 Input::Connect { request, .. } => request.fields.session_id == 0,
-                Input::Gone { .. } | Input::Drained { .. } | Input::Logged { .. } => false,
+                _ => false,
             }
     }
 

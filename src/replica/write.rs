@@ -51,7 +51,7 @@ impl Replica {
         loop {
             match self.peer.next_effect()? {
                 Effect::Deliver(proposal) => return Some(proposal),
-                Effect::Append { zxid, payload } => self.appends.push((zxid, payload)),
+                Effect::Append { zxid, payload } => self.append(zxid, payload),
             }
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::clock::Clock;
 use super::log_writer::LogQueue;
 use super::mailbox::{Mailbox, Message};
-use crate::replica::Replica;
+use crate::replica::{Output, Replica};
 use crate::tree::Frozen;
 
 /// What the thread owns.
@@ -40,12 +40,13 @@ impl CommitLoop {
     }
 
     fn run(mut self) {
-        let (mut messages, mut appends) = (Vec::new(), Vec::new());
+        let (mut messages, mut outputs, mut records) = (Vec::new(), Vec::new(), Vec::new());
         let mut stopping = false;
         loop {
             // What the replica owes from its start, or from the last round.
-            self.replica.take_appends(&mut appends);
-            self.log.push_all(&mut appends);
+            self.replica.take_outputs(&mut outputs);
+            records.extend(outputs.drain(..).filter_map(Output::into_record));
+            self.log.push_all(&mut records);
             self.replica.wake();
             if stopping && self.replica.is_idle() {
                 return;

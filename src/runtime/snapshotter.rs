@@ -45,7 +45,10 @@ impl Snapshotter {
         while let Ok(mut frozen) = views.recv() {
             let zxid = frozen.zxid();
             match self.write(&mut frozen) {
-                Ok(written) => {
+                Ok(None) => tracing::info!(
+                    "the snapshot at {zxid} is given up: the leader sent another tree meanwhile"
+                ),
+                Ok(Some(written)) => {
                     let path = written.path.display();
                     tracing::info!("{path}: snapshot written, {} bytes", written.bytes);
                 }
@@ -58,7 +61,8 @@ impl Snapshotter {
         }
     }
 
-    fn write(&self, frozen: &mut Frozen) -> Result<Written, StorageError> {
+    /// None if the tree was replaced under the walk.
+    fn write(&self, frozen: &mut Frozen) -> Result<Option<Written>, StorageError> {
         let zxid = frozen.zxid();
         let digest = self
             .gate
@@ -69,13 +73,17 @@ impl Snapshotter {
         let mut out = BytesMut::new();
         frozen.header(&mut out);
         loop {
-            let done = self
-                .gate
-                .read(|tree| frozen.emit(tree, ZNODES_PER_GUARD, &mut out));
+            let emitted = self.gate.read(|tree| {
+                let is_same = frozen.is_of(tree);
+                is_same.then(|| frozen.emit(tree, ZNODES_PER_GUARD, &mut out))
+            });
+            let Some(done) = emitted else {
+                return Ok(None);
+            };
             writer.body(&out)?;
             out.clear();
             if done {
-                return writer.finish();
+                return writer.finish().map(Some);
             }
         }
     }

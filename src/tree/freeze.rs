@@ -59,7 +59,6 @@ impl Passed {
 ///
 /// Dropping it ends the freeze at the tree's next write; [`Tree::thaw`] ends it now.
 pub struct Frozen {
-    stamp: u32,
     zxid: Zxid,
     digest: u64,
     sessions: Vec<(SessionId, i32)>,
@@ -88,7 +87,6 @@ impl Tree {
             saved: FxHashMap::default(),
         });
         Some(Frozen {
-            stamp: self.stamp,
             zxid: self.last_zxid,
             digest: self.digest,
             sessions: self.sessions().collect(),
@@ -102,11 +100,7 @@ impl Tree {
 
     /// Ends a view, finished or not.
     pub fn thaw(&mut self, frozen: Frozen) {
-        if self
-            .view
-            .as_ref()
-            .is_some_and(|view| view.stamp == frozen.stamp)
-        {
+        if frozen.is_of(self) {
             self.view = None;
         }
     }
@@ -153,6 +147,13 @@ impl Tree {
 }
 
 impl Frozen {
+    /// Whether `tree` is the one that was frozen, and still keeps what this view needs. A server may
+    /// have put another tree in its place; the walk has to be given up then.
+    pub fn is_of(&self, tree: &Tree) -> bool {
+        let view = tree.view.as_ref();
+        view.is_some_and(|view| Arc::ptr_eq(&view.passed, &self.passed))
+    }
+
     /// The last transaction it contains.
     pub fn zxid(&self) -> Zxid {
         self.zxid
@@ -183,9 +184,9 @@ impl Frozen {
     /// True once all are written, with the terminator behind the last.
     ///
     /// # Panics
-    /// If `tree` is not the one that was frozen.
+    /// If the view is not [of](Frozen::is_of) `tree`.
     pub fn emit(&mut self, tree: &Tree, max_znodes: usize, out: &mut BytesMut) -> bool {
-        let view = tree.view.as_ref().filter(|view| view.stamp == self.stamp);
+        let view = tree.view.as_ref().filter(|_| self.is_of(tree));
         let Some(view) = view else {
             panic!("a frozen view is walked over the tree it belongs to");
         };

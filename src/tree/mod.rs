@@ -42,6 +42,7 @@ use owners::Owners;
 use slab::Slab;
 use slot::NONE;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 /// An ACL list that all znodes with the same one share.
@@ -153,6 +154,12 @@ pub struct Tree {
     /// Number of freezes so far; slots made since the last one carry it.
     stamp: u32,
     view: Option<freeze::View>,
+}
+
+impl fmt::Debug for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tree at {}", self.last_zxid)
+    }
 }
 
 impl Tree {

@@ -10,7 +10,9 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::task::{Context, Wake, Waker};
 
-use jute::proto::{ConnectFields, CreateRequest, ReplyHeader, SetDataRequest, WatchableRequest};
+use jute::proto::{
+    ConnectFields, ConnectRequest, CreateRequest, ReplyHeader, SetDataRequest, WatchableRequest,
+};
 use jute::{Reader, Wire};
 
 use super::*;
@@ -142,7 +144,10 @@ impl World {
     /// What is owed to the log becomes durable and is applied.
     fn commit(&mut self) {
         self.appends.clear();
-        self.replica.take_appends(&mut self.appends);
+        let mut outputs = Vec::new();
+        self.replica.take_outputs(&mut outputs);
+        self.appends
+            .extend(outputs.into_iter().filter_map(Output::into_record));
         if let Some((upto, _)) = self.appends.last() {
             self.replica.step(self.now, Input::Logged { upto: *upto });
         }

@@ -187,3 +187,16 @@ fn parents_are_found_however_deep_and_in_whatever_order_they_stand() {
         );
     }
 }
+
+#[test]
+fn a_view_is_not_of_the_tree_that_replaced_its_own() {
+    let mut tree = Tree::new(TreeOptions::default());
+    let frozen = tree.freeze().unwrap();
+    assert!(frozen.is_of(&tree));
+    let mut other = Tree::new(TreeOptions::default());
+    let of_other = other.freeze().unwrap();
+    tree = other;
+    assert!(!frozen.is_of(&tree) && of_other.is_of(&tree));
+    tree.thaw(frozen);
+    assert!(of_other.is_of(&tree), "ending the old view ends no other");
+}
