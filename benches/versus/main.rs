@@ -19,14 +19,13 @@
 //! taken then and after restarts, and so is the time from the start of the process until `srvr`
 //! names its mode.
 
-mod load;
-mod process;
-mod report;
+#[path = "../kit/mod.rs"]
+mod kit;
 
 use clap::Parser;
-use load::{KEYS, Load, Work};
-use process::{Kind, Server, cpu_seconds, resident_bytes};
-use report::Report;
+use kit::load::{self, KEYS, Load, Work};
+use kit::process::{Kind, Server, cpu_seconds, resident_bytes};
+use kit::report::{Goal, Report};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -143,7 +142,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<Report, String> {
     let mut report = Report::default();
     if let Some(target) = options.target {
-        load::complete(target, Work::Keys, 1, options.in_flight, KEYS).or_else(keys_exist)?;
+        load::complete(&[target], Work::Keys, 1, options.in_flight, KEYS).or_else(keys_exist)?;
         for round in 1..=options.rounds {
             speeds(
                 options,
@@ -203,7 +202,7 @@ fn compare_speeds(options: &Options, folder: &Path, report: &mut Report) -> Resu
     for kind in options.kinds() {
         let mut server = new_server(kind, folder.join(format!("{kind:?}-speed")), options)?;
         server.start()?;
-        load::complete(server.address(), Work::Keys, 1, options.in_flight, KEYS)?;
+        load::complete(&[server.address()], Work::Keys, 1, options.in_flight, KEYS)?;
         servers.push((kind, server));
     }
     for (kind, server) in &servers {
@@ -211,7 +210,7 @@ fn compare_speeds(options: &Options, folder: &Path, report: &mut Report) -> Resu
         let half = Duration::from_secs_f64(options.warm_up / 2.0);
         for work in [Work::Mixed, Work::Get] {
             load::press(
-                server.address(),
+                &[server.address()],
                 work,
                 Load {
                     window: half,
@@ -250,15 +249,25 @@ fn speeds(
     report: &mut Report,
 ) -> Result<(), String> {
     let busy = [
-        (Measure::Get, Work::Get, "getData 1 KB", Some(0.25)),
-        (Measure::Set, Work::Set, "setData 1 KB", Some(0.5)),
+        (
+            Measure::Get,
+            Work::Get,
+            "getData 1 KB",
+            Some(Goal::AtMost(0.25)),
+        ),
+        (
+            Measure::Set,
+            Work::Set,
+            "setData 1 KB",
+            Some(Goal::AtMost(0.5)),
+        ),
         (Measure::Mixed, Work::Mixed, "9 getData : 1 setData", None),
     ];
     for (measure, work, name, goal) in busy {
         if options.wants(measure) {
             let mut marks = Vec::new();
             let mark = || marks.push((cpu_seconds(pid), cpu_seconds(std::process::id())));
-            let counted = load::press(target, work, options.load(), mark)?;
+            let counted = load::press(&[target], work, options.load(), mark)?;
             let per_op = |used: Option<f64>| used.map(|used| used * 1e6 / counted.ops as f64);
             let server = per_op(
                 marks[1]
@@ -310,7 +319,7 @@ fn latency(
         in_flight: 1,
         ..options.load()
     };
-    let sorted = load::press(target, work, load, || ())?.latencies;
+    let sorted = load::press(&[target], work, load, || ())?.latencies;
     for (part, what) in [(0.5, "median"), (0.99, "99th of 100")] {
         let place = (sorted.len() as f64 * part) as usize;
         if let Some(nanos) = sorted.get(place) {
@@ -337,10 +346,10 @@ fn many_znodes(
     server.start()?;
     println!("{kind:?}: creating {} znodes", options.znodes);
     let (address, parents) = (server.address(), options.znodes.div_ceil(1000));
-    load::complete(address, Work::Parents, 1, options.in_flight, parents)?;
+    load::complete(&[address], Work::Parents, 1, options.in_flight, parents)?;
     let (started, before) = (std::time::Instant::now(), cpu_seconds(server.pid()));
     load::complete(
-        address,
+        &[address],
         Work::Many,
         options.connections,
         options.in_flight,
@@ -370,7 +379,7 @@ fn many_znodes(
             format!("many: resident {what}, MB"),
             kind,
             megabytes,
-            Some(0.25),
+            Some(Goal::AtMost(0.25)),
         );
     };
     resident("after loading", server.pid());
@@ -390,7 +399,12 @@ fn many_znodes(
         resident("after a restart", server.pid());
     }
     for seconds in starts {
-        report.note("many: start to serving, s", kind, seconds, Some(0.2));
+        report.note(
+            "many: start to serving, s",
+            kind,
+            seconds,
+            Some(Goal::AtMost(0.2)),
+        );
     }
     drop(server);
     fs::remove_dir_all(home).ok();

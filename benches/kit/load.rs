@@ -5,12 +5,11 @@
 //! error code, and whatever one read brought is answered with one write. Every reply is checked;
 //! one that is not OK ends the run.
 
+use super::wire::{self, HEADER, STAT, Session, frame, i32_at, text};
 use bytes::BytesMut;
+use jute::Op;
 use jute::data::{Acl, Id};
-use jute::proto::{
-    ConnectFields, ConnectRequest, CreateRequest, RequestHeader, SetDataRequest, WatchableRequest,
-};
-use jute::{Op, OpCode, Str, Writer};
+use jute::proto::{CreateRequest, SetDataRequest, WatchableRequest};
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -67,13 +66,13 @@ pub struct Counted {
     pub latencies: Vec<u32>,
 }
 
-/// Presses `work` on the server for the length of the window; `mark` is called as it starts and as
-/// it ends.
+/// Presses `work` on the servers for the length of the window, each with its share of the
+/// connections; `mark` is called as it starts and as it ends.
 ///
 /// # Errors
 /// Text for a person: which reply was wrong, or how the connection broke.
 pub fn press(
-    target: SocketAddr,
+    targets: &[SocketAddr],
     work: Work,
     load: Load,
     mut mark: impl FnMut(),
@@ -82,7 +81,7 @@ pub fn press(
         let shared = Rc::new(Shared::default());
         let alone = load.connections == 1 && load.in_flight == 1;
         let tasks = connect_all(
-            target,
+            targets,
             work,
             load.connections,
             load.in_flight,
@@ -118,7 +117,7 @@ pub fn press(
 /// # Errors
 /// As [`press`].
 pub fn complete(
-    target: SocketAddr,
+    targets: &[SocketAddr],
     work: Work,
     connections: u32,
     in_flight: u32,
@@ -127,7 +126,7 @@ pub fn complete(
     run(async move {
         let shared = Rc::new(Shared::default());
         for task in connect_all(
-            target,
+            targets,
             work,
             connections,
             in_flight,
@@ -186,7 +185,7 @@ impl Shared {
 type Task = tokio::task::JoinHandle<Result<(), String>>;
 
 async fn connect_all(
-    target: SocketAddr,
+    targets: &[SocketAddr],
     work: Work,
     connections: u32,
     in_flight: u32,
@@ -195,8 +194,11 @@ async fn connect_all(
     shared: &Rc<Shared>,
 ) -> Result<Vec<Task>, String> {
     let mut open = Vec::new();
-    for number in 0..connections {
-        let stream = handshake(target).await?;
+    let opening: Vec<_> = (0..connections as usize)
+        .map(|number| tokio::task::spawn_local(new_session(targets[number % targets.len()])))
+        .collect();
+    for (number, stream) in (0..).zip(opening) {
+        let stream = stream.await.map_err(|error| error.to_string())??;
         // Connections start their rounds apart, so that they do not all ask for the same znode.
         let (first, step) = match count {
             Some(_) => (number, connections),
@@ -223,28 +225,11 @@ async fn connect_all(
     Ok(open.into_iter().map(start).collect())
 }
 
-/// A connection with a new session on it.
-async fn handshake(target: SocketAddr) -> Result<TcpStream, String> {
-    let failed = |error: std::io::Error| format!("connecting to {target}: {error}");
-    let mut stream = TcpStream::connect(target).await.map_err(failed)?;
-    stream.set_nodelay(true).map_err(failed)?;
-    let request = ConnectRequest {
-        fields: ConnectFields {
-            timeout: 30_000,
-            password: Some(vec![0; 16].into()),
-            ..ConnectFields::default()
-        },
-        read_only: Some(false),
-    };
-    let mut out = BytesMut::new();
-    Writer::for_client(&mut out).framed(|w| w.put(&request));
-    stream.write_all(&out).await.map_err(failed)?;
-    let mut reply = [0; 41];
-    stream.read_exact(&mut reply).await.map_err(failed)?;
-    if i32_at(&reply, 0) != 37 || i32_at(&reply, 8) <= 0 {
-        return Err(format!("{target} gave no session: {reply:02x?}"));
+async fn new_session(target: SocketAddr) -> Result<TcpStream, String> {
+    match wire::open(target, Session::default()).await {
+        Ok((stream, _)) => Ok(stream),
+        Err(refused) => Err(format!("connecting to {target}: {refused}")),
     }
-    Ok(stream)
 }
 
 struct Connection {
@@ -260,7 +245,7 @@ impl Connection {
     async fn work(&mut self, in_flight: u32) -> Result<(), String> {
         let failed = |error: std::io::Error| format!("connection lost: {error}");
         let mut out = Vec::new();
-        let mut inbox = vec![0; 128 * 1024];
+        let mut inbox = vec![0; 64 * 1024];
         let mut filled = 0;
         for _ in 0..in_flight {
             self.requests.push(&mut out);
@@ -487,27 +472,4 @@ impl Template {
             reply,
         }
     }
-}
-
-const HEADER: usize = 16;
-const STAT: usize = 68;
-
-fn frame(xid: i32, op: Op, body: impl FnOnce(&mut Writer<'_>)) -> BytesMut {
-    let mut out = BytesMut::new();
-    Writer::for_client(&mut out).framed(|w| {
-        w.put(&RequestHeader {
-            xid,
-            op: OpCode(op as i32),
-        });
-        body(w);
-    });
-    out
-}
-
-fn text(text: &'static str) -> Option<Str> {
-    Some(Str::from_static(text))
-}
-
-fn i32_at(bytes: &[u8], at: usize) -> i32 {
-    i32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }

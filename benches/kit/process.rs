@@ -36,18 +36,25 @@ impl Server {
     /// # Errors
     /// The folder exists or cannot be made.
     pub fn new(kind: Kind, home: PathBuf, connections: u32) -> io::Result<Self> {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-            .local_addr()?
-            .port();
+        let lines = if connections >= 60 {
+            "maxClientCnxns=0\n"
+        } else {
+            ""
+        };
+        Server::with(kind, home, free_ports(1)?[0], lines)
+    }
+
+    /// As [`Server::new`], with the client port and further lines of the configuration given.
+    ///
+    /// # Errors
+    /// As [`Server::new`].
+    pub fn with(kind: Kind, home: PathBuf, port: u16, lines: &str) -> io::Result<Self> {
         fs::create_dir_all(home.join("data"))?;
-        let mut text = format!(
+        let text = format!(
             "tickTime=2000\ndataDir={}\nclientPort={port}\nclientPortAddress=127.0.0.1\n\
-             admin.enableServer=false\n",
+             admin.enableServer=false\n{lines}",
             home.join("data").display()
         );
-        if connections >= 60 {
-            text += "maxClientCnxns=0\n";
-        }
         fs::write(home.join("zoo.cfg"), text)?;
         fs::write(home.join("log4j2.properties"), LOG4J2)?;
         Ok(Server {
@@ -64,38 +71,65 @@ impl Server {
     /// The process cannot be started, ends, or does not serve within five minutes; the text holds
     /// its log's end.
     pub fn start(&mut self) -> Result<Duration, String> {
-        let log =
-            fs::File::create(self.home.join("server.log")).map_err(|error| error.to_string())?;
-        let copy = log.try_clone().map_err(|error| error.to_string())?;
+        let started = Instant::now();
+        self.spawn()?;
+        self.serving()?;
+        Ok(started.elapsed())
+    }
+
+    /// Starts the process.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn spawn(&mut self) -> Result<(), String> {
+        let text = |error: io::Error| error.to_string();
+        let log = fs::File::create(self.home.join("server.log")).map_err(text)?;
+        let copy = log.try_clone().map_err(text)?;
         let mut command = self.command()?;
         command
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(copy)
             .current_dir(&self.home);
-        let started = Instant::now();
         let child = command
             .spawn()
             .map_err(|error| format!("{command:?}: {error}"))?;
-        let child = self.child.insert(child);
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// Waits until `srvr` names the mode of the started process, and returns the name.
+    ///
+    /// # Errors
+    /// It ends or does not serve within five minutes; the text holds its log's end.
+    pub fn serving(&mut self) -> Result<String, String> {
+        let started = Instant::now();
         while started.elapsed() < Duration::from_secs(300) {
-            if srvr(self.port).is_ok_and(|text| text.contains("Mode:")) {
-                return Ok(started.elapsed());
+            if let Some(mode) = self.mode() {
+                return Ok(mode);
             }
-            if let Ok(Some(status)) = child.try_wait() {
-                return Err(format!(
-                    "{:?} ended with {status}\n{}",
-                    self.kind,
-                    self.log_end()
-                ));
+            if let Some(Ok(Some(status))) = self.child.as_mut().map(Child::try_wait) {
+                let log = self.log_end();
+                return Err(format!("{:?} ended with {status}\n{log}", self.kind));
             }
             thread::sleep(Duration::from_millis(2));
         }
-        Err(format!(
-            "{:?} does not serve\n{}",
-            self.kind,
-            self.log_end()
-        ))
+        let log = self.log_end();
+        Err(format!("{:?} does not serve\n{log}", self.kind))
+    }
+
+    /// What the server says it is; None while it does not serve.
+    pub fn mode(&self) -> Option<String> {
+        let text = srvr(self.port).ok()?;
+        let mode = text.lines().find_map(|line| line.strip_prefix("Mode:"))?;
+        Some(mode.trim().into())
+    }
+
+    /// Ends the process at once, as a crash does. [`Server::stop`] waits until it is gone.
+    pub fn crash(&mut self) {
+        if let Some(child) = &mut self.child {
+            child.kill().ok();
+        }
     }
 
     /// Ends the process with SIGTERM and waits for it.
@@ -167,6 +201,18 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Ports of 127.0.0.1 that are free by now.
+///
+/// # Errors
+/// None are left.
+pub fn free_ports(count: usize) -> io::Result<Vec<u16>> {
+    let bind = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let held: Vec<_> = (0..count).map(bind).collect::<io::Result<_>>()?;
+    held.iter()
+        .map(|listener| Ok(listener.local_addr()?.port()))
+        .collect()
 }
 
 const LOG4J2: &str = "status = error
