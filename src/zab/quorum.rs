@@ -123,6 +123,19 @@ impl Quorums {
         self.all().all(|system| system.is_quorum(servers))
     }
 
+    /// Whether the voters for which `agrees` is true are a quorum of each of them. Allocates nothing under majorities.
+    pub fn reached_if(&self, agrees: impl Fn(ServerId) -> bool) -> bool {
+        self.all().all(|system| match system {
+            QuorumSystem::Majority { voters } => {
+                voters.iter().filter(|voter| agrees(**voter)).count() > voters.len() / 2
+            }
+            QuorumSystem::Hierarchical { voters, .. } => {
+                let agreeing = voters.iter().copied().filter(|voter| agrees(*voter));
+                system.is_quorum(&agreeing.collect())
+            }
+        })
+    }
+
     fn all(&self) -> impl Iterator<Item = &QuorumSystem> {
         std::iter::once(&self.committed).chain(&self.pending)
     }

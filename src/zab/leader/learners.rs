@@ -1,0 +1,97 @@
+//! What a leader knows of each of its learners.
+
+use super::super::io::{LearnerKind, LinkId};
+use crate::base::{Epoch, Mono, ServerId, Zxid};
+
+/// How far a learner is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Registered; waits for the epoch to be decided.
+    Waiting,
+    /// Has LEADERINFO; its ACKEPOCH is awaited.
+    Informed,
+    /// Has acknowledged the epoch and waits for a quorum to have done so.
+    Acknowledged {
+        /// Where its log ends.
+        last: Zxid,
+    },
+    /// The log on disk is being asked about its position.
+    Probing {
+        /// Where its log ends.
+        last: Zxid,
+    },
+    /// A snapshot for it is being made.
+    Snapshotting,
+    /// It gets history; everything up to `sent` is in its queue.
+    Feeding {
+        /// The last transaction sent.
+        sent: Zxid,
+        /// Whether a read of the log, or room in its queue, is awaited.
+        waits: Waits,
+    },
+    /// It has NEWLEADER and everything before, and gets live proposals.
+    Promised,
+    /// It has acknowledged NEWLEADER; the epoch is not established yet.
+    Synced,
+    /// It was told UPTODATE.
+    Live,
+}
+
+/// What a learner that is being fed waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waits {
+    /// Records from the log.
+    Read,
+    /// Room in its queue.
+    Room,
+    /// The leader's own disk, which lags behind what is agreed.
+    Disk,
+}
+
+/// One learner.
+#[derive(Debug)]
+pub(super) struct Progress {
+    pub link: LinkId,
+    pub server: ServerId,
+    pub kind: LearnerKind,
+    pub stage: Stage,
+    /// The highest epoch it accepted before it came.
+    pub accepted: Epoch,
+    /// When it was last heard.
+    pub heard: Mono,
+    pub pings_sent: u64,
+    pub pings_answered: u64,
+    /// A proposal it has not acknowledged, and when it was sent.
+    pub unacknowledged: Option<(Zxid, Mono)>,
+}
+
+impl Progress {
+    pub fn new(link: LinkId, server: ServerId, kind: LearnerKind, accepted: Epoch, now: Mono) -> Self {
+        Progress {
+            link,
+            server,
+            kind,
+            stage: Stage::Waiting,
+            accepted,
+            heard: now,
+            pings_sent: 0,
+            pings_answered: 0,
+            unacknowledged: None,
+        }
+    }
+
+    /// Whether it gets what is proposed or agreed from now on.
+    pub fn is_forwarded(&self) -> bool {
+        matches!(self.stage, Stage::Promised | Stage::Synced | Stage::Live)
+    }
+
+    /// Whether its disk holds the epoch's initial history.
+    pub fn is_synced(&self) -> bool {
+        matches!(self.stage, Stage::Synced | Stage::Live)
+    }
+
+    /// Whether it owes an answer: not while it waits for the leader, or gets more than it can take at once.
+    pub fn owes_an_answer(&self) -> bool {
+        matches!(self.stage, Stage::Informed | Stage::Promised | Stage::Synced | Stage::Live)
+    }
+}

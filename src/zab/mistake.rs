@@ -1,0 +1,48 @@
+//! Known mistakes, to be put back on purpose: the simulator must notice each of them.
+//!
+//! The switch exists only in tests and in the simulator; a server that serves has no way to set it.
+
+/// One mistake. Ids are those of ZOOKEEPER's bug tracker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mistake {
+    /// 4643, 4646: the current epoch is made durable, and NEWLEADER acknowledged, before the history it stands for.
+    EpochBeforeHistory,
+    /// 3023, 4394: NEWLEADER is acknowledged before anything of it is durable.
+    AnswerBeforeEpoch,
+    /// D1: a proposal is acknowledged when it arrives and not when it is durable.
+    AckBeforeSync,
+    /// D1: a leader counts its own word for a proposal that its disk has not got yet.
+    OwnAckBeforeSync,
+    /// E1: the accepted epoch is answered but not made durable.
+    AcceptedEpochOnlyInMemory,
+    /// 4712: a server votes while its disk is still busy with records of its last leader.
+    VoteBeforeDiskIsIdle,
+    /// 2845: the vote counts only what the tree has applied, not what the log holds.
+    VoteWithDelivered,
+    /// 4925: history is kept across a gap and served to others.
+    HistoryWithHole,
+    /// 3701: a truncation that failed is taken for done.
+    TruncationIgnored,
+    /// 1154, 1156: a learner with more than its leader is told to keep it.
+    NoTruncation,
+    /// 3104: NEWLEADER is sent before everything it promises.
+    NewLeaderTooEarly,
+    /// S2: only learners that acknowledged NEWLEADER get proposals.
+    ProposalsOnlyToSynced,
+    /// 335, 1081: a new leader serves before a quorum has its initial history.
+    ServeBeforeQuorum,
+    /// zab.md 5.4: the initial history of a leader is never delivered.
+    InitialHistoryNotDelivered,
+    /// 790: observers count.
+    ObserversCount,
+    /// zab.md 6.6: a sync is answered without asking a quorum.
+    SyncWithoutRound,
+    /// A learner that was truncated keeps its old acknowledgements.
+    AcksSurviveTruncation,
+    /// Two servers with one id may follow at the same time, and either speaks for the id.
+    TwinsWelcome,
+    /// 1277, 2789: the counter runs over into the epoch.
+    CounterRunsOver,
+    /// 1551: what an observer hears between its snapshot and UPTODATE is dropped.
+    ObserverDropsDuringSync,
+}

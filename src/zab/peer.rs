@@ -1,0 +1,533 @@
+//! One server of an ensemble: what it is at the moment, and how that changes. Nothing else is decided here.
+//!
+//! ```text
+//!                 +----------- a leader is lost, or quorum is ----------+
+//!                 v                                                     |
+//!   Draining -> Looking -> Leading(Leader) | Learning(Learner) ---------+
+//! ```
+//! Between two roles the disk finishes what it was asked for: a vote speaks of what is durable, and of all of it.
+//! Source: `QuorumPeer.run`.
+
+use std::time::Duration;
+
+use super::Proposal;
+use super::core::Core;
+use super::election::{self, Decision, Election, LearnerType};
+use super::history::{History, HistoryLimits};
+use super::io::{Done, Effect, Input, LearnerKind, LinkId, PeerOptions, Stored};
+use super::leader::{Joined, Leader};
+use super::learner::Learner;
+use super::mistake::Mistake;
+use super::packet::{Forwarded, Touch};
+use super::quorum::{QuorumSystem, Quorums};
+use super::timer::Timers;
+use super::vote::{Notification, ServerState};
+use crate::base::{Epoch, Mono, ServerId, SessionId, Zxid};
+
+/// Registrations that wait for this server to know whether it leads.
+const PARKED_MAX: usize = 64;
+
+/// How long a server waits at most before it looks for a leader again after attempts that failed.
+const BACK_OFF_MAX: Duration = Duration::from_secs(1);
+
+/// One server, as far as the protocol goes.
+///
+/// After every call the effects are to be drained fully ([`Peer::next_effect`]).
+#[derive(Debug)]
+pub struct Peer {
+    core: Core,
+    election: Election,
+    timers: Timers,
+    state: State,
+    /// Learners that came while this server did not know yet whether it leads.
+    parked: Vec<Joined>,
+    /// Attempts in a row that ended before anyone was served.
+    failures: u32,
+    /// The epoch that the election was told of since the last one.
+    established: Option<Epoch>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Not started.
+    Idle,
+    /// The last role is over; the disk is still busy with it, or the pause after a failure is not over.
+    Draining { until: Mono },
+    /// There is an election.
+    Looking,
+    Leading(Leader),
+    Learning(Learner),
+    /// On its own: leads without learners and without elections.
+    Standalone(Leader),
+}
+
+impl Peer {
+    /// A member of an ensemble, not started.
+    pub fn new(options: PeerOptions, stored: Stored) -> Self {
+        let core = Core::new(options, stored);
+        let options = &core.options;
+        let election = Election::new(
+            options.me,
+            options.learner,
+            options.quorums.clone(),
+            options.patience,
+            core.position(),
+        );
+        Peer {
+            core,
+            election,
+            timers: Timers::default(),
+            state: State::Idle,
+            parked: Vec::new(),
+            failures: 0,
+            established: None,
+        }
+    }
+
+    /// A leader with a quorum of one, whose log ends at `last`, all of it applied. It serves at once and counts on
+    /// past the end of an epoch, as Java's does (`ZooKeeperServer.getNextZxid`).
+    pub fn standalone(last: Zxid) -> Self {
+        let me = ServerId(1);
+        let limits = HistoryLimits { count: 0, bytes: 0 };
+        let voters = QuorumSystem::Majority { voters: [me].into() };
+        let options = PeerOptions {
+            me,
+            learner: LearnerType::Participant,
+            quorums: Quorums::new(voters, None),
+            config: bytes::Bytes::new(),
+            config_version: 0,
+            tick: Duration::from_secs(2),
+            init_limit: Duration::ZERO,
+            sync_limit: Duration::ZERO,
+            patience: election::Patience::default(),
+            history: limits,
+        };
+        let stored = Stored {
+            accepted_epoch: last.epoch(),
+            current_epoch: last.epoch(),
+            history: History::after(last, limits),
+            log_whole_after: last,
+            trusted: true,
+        };
+        let mut peer = Peer::new(options, stored);
+        peer.state = State::Standalone(Leader::standalone(&peer.core));
+        peer
+    }
+
+    /// Puts a known mistake back.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn err(&mut self, mistake: Mistake) {
+        self.core.mistake = Some(mistake);
+    }
+
+    /// Begins the first election.
+    pub fn start(&mut self, now: Mono) {
+        if matches!(self.state, State::Idle) {
+            self.look(now);
+            self.settle(now);
+        }
+    }
+
+    /// Takes one input. Times must not go back.
+    pub fn step(&mut self, now: Mono, input: Input) {
+        let outcome = self.take(now, input);
+        self.judge(now, outcome);
+        self.settle(now);
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self, now: Mono) {
+        while let Some(timer) = self.timers.expired(now) {
+            self.election.step(now, election::Input::Timer(timer));
+            self.elect(now);
+        }
+        let outcome = match &mut self.state {
+            State::Leading(leader) => leader.tick(&mut self.core, now),
+            State::Learning(learner) => match learner.deadline(&self.core) {
+                Some(deadline) if now >= deadline => Err("it was silent for too long".to_owned()),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        };
+        self.judge(now, outcome);
+        self.settle(now);
+    }
+
+    /// When [`Peer::tick`] has something to do; None if nothing is to be waited for.
+    pub fn next_deadline(&self) -> Option<Mono> {
+        let own = match &self.state {
+            State::Leading(leader) => Some(leader.deadline(&self.core)),
+            State::Learning(learner) => learner.deadline(&self.core),
+            State::Draining { until } if self.core.disk_is_idle() => Some(*until),
+            _ => None,
+        };
+        [own, self.timers.earliest()].into_iter().flatten().min()
+    }
+
+    /// What is owed next.
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        self.core.effects.pop_front()
+    }
+
+    fn take(&mut self, now: Mono, input: Input) -> Result<(), String> {
+        match input {
+            Input::Notification { from, notification } => {
+                // Reconfiguration is not built: a newer configuration changes nothing here.
+                let newer = None;
+                let input = election::Input::Notification {
+                    from,
+                    notification,
+                    newer,
+                };
+                self.election.step(now, input);
+                self.elect(now);
+                Ok(())
+            }
+            Input::ElectionLink { server, up } => {
+                self.election.step(now, election::Input::Link { server, up });
+                self.elect(now);
+                Ok(())
+            }
+            Input::Joined {
+                link,
+                kind,
+                registration,
+            } => {
+                self.join(now, Joined { link, kind, registration });
+                Ok(())
+            }
+            Input::LinkLost { link } => self.link_lost(now, link),
+            Input::Done(done) => self.done(now, done),
+            input => self.to_role(now, input),
+        }
+    }
+
+    /// What only a leader, or only a learner, can use; others are late, and nothing to worry about.
+    fn to_role(&mut self, now: Mono, input: Input) -> Result<(), String> {
+        let core = &mut self.core;
+        match (&mut self.state, input) {
+            (State::Leading(leader), Input::FromLearner { link, packet }) => leader.packet(core, link, packet, now),
+            (State::Leading(leader), Input::Drained { link }) => {
+                leader.drained(core, link);
+                Ok(())
+            }
+            (State::Leading(leader), Input::SnapshotReady { link, zxid }) => {
+                leader.snapshot_ready(core, link, zxid, now)
+            }
+            (State::Leading(leader), Input::LogRead { link, records }) => leader.log_read(core, link, records, now),
+            (State::Leading(leader), Input::LogProbed { link, usable }) => {
+                leader.log_probed(core, link, usable);
+                Ok(())
+            }
+            (State::Learning(learner), Input::LeaderReached { link }) => {
+                learner.reached(core, link, now);
+                Ok(())
+            }
+            (State::Learning(learner), Input::LeaderUnreachable) if learner.link().is_none() => {
+                Err("its quorum port cannot be reached".to_owned())
+            }
+            (State::Learning(learner), Input::FromLeader { link, packet }) if learner.link() == Some(link) => {
+                learner.packet(core, packet, now)
+            }
+            (State::Learning(learner), Input::SnapshotReceived { link }) if learner.link() == Some(link) => {
+                learner.snapshot_received(core, now)
+            }
+            (_, Input::LeaderReached { link }) => {
+                core.owe(Effect::Close { link });
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn join(&mut self, now: Mono, joined: Joined) {
+        match &mut self.state {
+            State::Leading(leader) => leader.joined(&mut self.core, joined, now),
+            State::Learning(_) | State::Standalone(_) => self.core.owe(Effect::Close { link: joined.link }),
+            State::Idle | State::Draining { .. } | State::Looking => {
+                let server = joined.registration.server;
+                if let Some(at) = self.parked.iter().position(|other| other.registration.server == server) {
+                    // The newest connection of a server is the one it is waiting on.
+                    let link = self.parked.remove(at).link;
+                    self.core.owe(Effect::Close { link });
+                }
+                match self.parked.len() < PARKED_MAX {
+                    true => self.parked.push(joined),
+                    false => self.core.owe(Effect::Close { link: joined.link }),
+                }
+            }
+        }
+    }
+
+    fn link_lost(&mut self, now: Mono, link: LinkId) -> Result<(), String> {
+        self.parked.retain(|joined| joined.link != link);
+        match &mut self.state {
+            State::Leading(leader) => leader.lost(&mut self.core, link, now),
+            State::Learning(learner) if learner.link() == Some(link) => {
+                return Err("its connection was lost".to_owned());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn done(&mut self, now: Mono, done: Done) -> Result<(), String> {
+        self.core.done(done);
+        match &mut self.state {
+            State::Leading(leader) | State::Standalone(leader) => leader.done(&mut self.core, done, now),
+            State::Learning(learner) => learner.done(&mut self.core, done),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives up the role that cannot go on.
+    fn judge(&mut self, now: Mono, outcome: Result<(), String>) {
+        let Err(why) = outcome else {
+            return;
+        };
+        let state = std::mem::replace(&mut self.state, State::Looking);
+        let served = match state {
+            State::Leading(leader) => {
+                tracing::warn!("no longer leading epoch {}: {why}", leader.epoch().0);
+                let served = leader.is_serving();
+                leader.abandon(&mut self.core);
+                served
+            }
+            State::Learning(learner) => {
+                tracing::warn!("no longer under leader {}: {why}", learner.leader());
+                let served = learner.is_serving();
+                learner.abandon(&mut self.core);
+                served
+            }
+            other => {
+                self.state = other;
+                return;
+            }
+        };
+        self.failures = if served { 0 } else { self.failures.saturating_add(1) };
+        self.core.owe(Effect::Looking);
+        let pause = Duration::from_millis(50 * u64::from(self.failures.saturating_sub(1))).min(BACK_OFF_MAX);
+        let until = now + pause.max(self.observers_pause());
+        self.state = State::Draining { until };
+    }
+
+    /// An observer waits a moment, each its own, so that a thousand of them do not come at once.
+    /// Source: `QuorumPeer.run`, `Observer.waitForReconnectDelay`.
+    fn observers_pause(&self) -> Duration {
+        let options = &self.core.options;
+        match options.learner {
+            LearnerType::Participant => Duration::ZERO,
+            LearnerType::Observer => {
+                let spread = (options.me.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+                Duration::from_millis(spread % 200)
+            }
+        }
+    }
+
+    /// Looks for a leader once the disk is idle and the pause is over.
+    fn settle(&mut self, now: Mono) {
+        if let State::Draining { until } = self.state
+            && now >= until
+            && (self.core.disk_is_idle() || self.core.errs(Mistake::VoteBeforeDiskIsIdle))
+        {
+            self.look(now);
+        }
+        self.note_serving(now);
+        self.core.check();
+    }
+
+    fn look(&mut self, now: Mono) {
+        self.state = State::Looking;
+        self.established = None;
+        let position = self.core.position();
+        self.election.step(now, election::Input::Look(position));
+        self.elect(now);
+    }
+
+    /// Carries out what the election wants.
+    fn elect(&mut self, now: Mono) {
+        while let Some(effect) = self.election.next_effect() {
+            match effect {
+                election::Effect::Send { to, vote } => {
+                    let config = self.core.options.config.clone();
+                    let notification = Notification::new(vote.state, vote.choice, vote.round, config);
+                    self.core.owe(Effect::Notify { to, notification });
+                }
+                election::Effect::SetTimer { timer, at } => self.timers.set(timer, at),
+                election::Effect::StopTimer(timer) => self.timers.stop(timer),
+                election::Effect::Decided(decision) => self.decided(now, &decision),
+                // Its acknowledgements stand: they speak of its disk. Never handed in: NewerConfig.
+                election::Effect::LookingAgain(_) | election::Effect::NewerConfig { .. } => {}
+            }
+        }
+    }
+
+    fn decided(&mut self, now: Mono, decision: &Decision) {
+        let leader = decision.vote.choice.leader;
+        tracing::info!(
+            "election round {} is decided: server {leader} leads, this server is {:?}",
+            self.election.round(),
+            decision.state
+        );
+        if decision.state == ServerState::Leading {
+            let mut leader = Leader::new(&mut self.core, now);
+            for joined in std::mem::take(&mut self.parked) {
+                leader.joined(&mut self.core, joined, now);
+            }
+            self.state = State::Leading(leader);
+        } else {
+            for joined in std::mem::take(&mut self.parked) {
+                self.core.owe(Effect::Close { link: joined.link });
+            }
+            self.state = State::Learning(Learner::new(&mut self.core, leader, now));
+        }
+    }
+
+    /// Tells the election of an epoch that is served from now on: those who ask are told of it.
+    fn note_serving(&mut self, now: Mono) {
+        let serves = self.is_serving() && !matches!(self.state, State::Standalone(_));
+        if serves && self.established != Some(self.epoch()) {
+            self.failures = 0;
+            self.established = Some(self.epoch());
+            self.election.step(now, election::Input::Established(self.epoch()));
+            self.elect(now);
+        }
+    }
+}
+
+/// What the server asks of the protocol.
+impl Peer {
+    /// The zxid that the next proposal gets; None while this server must not propose.
+    pub fn next_zxid(&self) -> Option<Zxid> {
+        match &self.state {
+            State::Leading(leader) => leader.next_zxid(&self.core),
+            State::Standalone(leader) => Some(Zxid(leader.last_proposed().0.wrapping_add(1))),
+            _ => None,
+        }
+    }
+
+    /// Puts `proposal` into the order.
+    ///
+    /// # Panics
+    /// If its zxid is not [`Peer::next_zxid`]: a bug of ours that would tear the order.
+    pub fn propose(&mut self, now: Mono, proposal: Proposal) {
+        assert_eq!(Some(proposal.zxid), self.next_zxid(), "proposals are contiguous");
+        if let State::Leading(leader) | State::Standalone(leader) = &mut self.state {
+            leader.propose(&mut self.core, proposal, now);
+        }
+    }
+
+    /// As a leader: takes a sync of a learner, or of a local client (None).
+    pub fn sync(&mut self, whose: Option<LinkId>) {
+        if let State::Leading(leader) | State::Standalone(leader) = &mut self.state {
+            leader.sync(&mut self.core, whose);
+        }
+    }
+
+    /// As a leader: answers [`Effect::Revalidate`].
+    pub fn revalidated(&mut self, link: LinkId, session: SessionId, valid: bool) {
+        if let State::Leading(leader) = &self.state {
+            leader.revalidated(&mut self.core, link, session, valid);
+        }
+    }
+
+    /// As a learner: passes a client's request on to the leader.
+    pub fn forward(&mut self, request: Forwarded) {
+        if let State::Learning(learner) = &mut self.state {
+            learner.forward(&mut self.core, request);
+        }
+    }
+
+    /// As a learner: asks the leader about a session.
+    pub fn revalidate(&mut self, touch: Touch) {
+        if let State::Learning(learner) = &mut self.state {
+            learner.revalidate(&mut self.core, touch);
+        }
+    }
+
+    /// As a learner: answers [`Effect::TouchesWanted`].
+    pub fn touches(&mut self, last_proposed: Zxid, touched: Vec<Touch>) {
+        if let State::Learning(learner) = &mut self.state {
+            learner.touches(&mut self.core, last_proposed, touched);
+        }
+    }
+
+    /// What this server is.
+    pub fn state(&self) -> ServerState {
+        match &self.state {
+            State::Leading(_) | State::Standalone(_) => ServerState::Leading,
+            State::Learning(_) if self.core.options.learner == LearnerType::Observer => ServerState::Observing,
+            State::Learning(_) => ServerState::Following,
+            _ => ServerState::Looking,
+        }
+    }
+
+    /// Whether clients are served.
+    pub fn is_serving(&self) -> bool {
+        match &self.state {
+            State::Leading(leader) | State::Standalone(leader) => leader.is_serving(),
+            State::Learning(learner) => learner.is_serving(),
+            _ => false,
+        }
+    }
+
+    /// Who leads, as far as this server knows.
+    pub fn leader(&self) -> Option<ServerId> {
+        match &self.state {
+            State::Leading(_) | State::Standalone(_) => Some(self.core.options.me),
+            State::Learning(learner) => Some(learner.leader()),
+            _ => None,
+        }
+    }
+
+    /// The epoch this server takes part in, or took part in last.
+    pub fn epoch(&self) -> Epoch {
+        match &self.state {
+            State::Leading(leader) | State::Standalone(leader) => leader.epoch(),
+            State::Learning(learner) => learner.epoch(),
+            _ => self.core.current,
+        }
+    }
+
+    /// The epochs as they are, or are about to be, on this server's disk: accepted, current.
+    pub fn epochs(&self) -> (Epoch, Epoch) {
+        (self.core.accepted, self.core.current)
+    }
+
+    /// As a leader: everyone who follows or observes, and whether it is synchronized.
+    pub fn learners(&self) -> Vec<(ServerId, LearnerKind, bool)> {
+        match &self.state {
+            State::Leading(leader) => leader.learners().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// As a leader: syncs that wait for a quorum.
+    pub fn pending_syncs(&self) -> usize {
+        match &self.state {
+            State::Leading(leader) => leader.pending_syncs(),
+            _ => 0,
+        }
+    }
+
+    /// As a leader: proposals that are not agreed yet.
+    pub fn outstanding(&self) -> usize {
+        match &self.state {
+            State::Leading(leader) | State::Standalone(leader) => leader.outstanding().len(),
+            _ => 0,
+        }
+    }
+
+    /// The newest proposal this server knows of, durable or not.
+    pub fn last_proposed(&self) -> Zxid {
+        match &self.state {
+            State::Leading(leader) | State::Standalone(leader) => leader.last_proposed(),
+            _ => self.core.appended,
+        }
+    }
+
+    /// The last record that is durable in this server's log.
+    pub fn last_logged(&self) -> Zxid {
+        self.core.logged
+    }
+}
