@@ -57,7 +57,10 @@ impl Replica {
         }
         self.tracker.track(id, timeout, now.mono);
         let lane = Arc::new(Lane::new(id, timeout, now.mono));
-        let zxid = self.peer.next_zxid();
+        let Some(zxid) = self.peer.next_zxid() else {
+            conn.outbox.close(&mut self.wakes);
+            return;
+        };
         let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
         let request = WriteRequest::CreateSession {
             timeout: timeout_ms,

@@ -188,7 +188,8 @@ impl Replica {
                 }
             }
             Input::Logged { upto } => {
-                self.peer.logged(upto);
+                let done = crate::zab::io::Done::Logged { upto };
+                self.peer.step(now.mono, crate::zab::Input::Done(done));
                 self.deliver(now);
             }
             Input::Peer(_)
@@ -291,8 +292,9 @@ impl Replica {
             self.leave(lane, &conn, xid);
             return;
         }
+        let to = conn.clone();
         let entry = |wait| Entry {
-            conn,
+            conn: to,
             xid,
             received,
             wait,
@@ -312,7 +314,11 @@ impl Replica {
                 if matches!(request, WriteRequest::CloseSession) {
                     lane.set_closing();
                 }
-                let (zxid, op) = (self.peer.next_zxid(), op_of(&request));
+                let Some(zxid) = self.peer.next_zxid() else {
+                    self.leave(lane, &conn, xid);
+                    return;
+                };
+                let op = op_of(&request);
                 self.propose(now, id, xid, &ids, &request);
                 let wait = Wait::Commit {
                     zxid,
@@ -338,7 +344,9 @@ impl Replica {
         if matches!(request, WriteRequest::CloseSession) {
             self.tracker.mark_closing(session);
         }
-        let zxid = self.peer.next_zxid();
+        let Some(zxid) = self.peer.next_zxid() else {
+            return;
+        };
         let caller = crate::prep::Caller { session, cxid, ids };
         let (prep, tracker) = (&mut self.prep, &self.tracker);
         let txn = self
@@ -347,13 +355,11 @@ impl Replica {
         txn.write(&mut self.scratch);
         let payload = self.scratch.split().freeze();
         self.peer
-            .propose(crate::zab::Proposal { zxid, txn, payload });
+            .propose(now.mono, crate::zab::Proposal { zxid, txn, payload });
         while let Some(effect) = self.peer.next_effect() {
             match effect {
                 Effect::Append { zxid, payload } => self.append(zxid, payload),
-                Effect::Deliver(proposal) => {
-                    unreachable!("{} was delivered before it was logged", proposal.zxid)
-                }
+                other => unreachable!("{other:?} of a server on its own that proposes"),
             }
         }
     }

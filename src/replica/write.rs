@@ -52,6 +52,7 @@ impl Replica {
             match self.peer.next_effect()? {
                 Effect::Deliver(proposal) => return Some(proposal),
                 Effect::Append { zxid, payload } => self.append(zxid, payload),
+                other => unreachable!("{other:?} of a server on its own"),
             }
         }
     }

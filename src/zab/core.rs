@@ -140,7 +140,8 @@ impl Core {
 
     /// Gives everything up to `upto` to the tree before it is served.
     pub fn replay(&mut self, upto: Zxid) {
-        while let Some(proposal) = self.tail.pop_front_if(|first| first.zxid <= upto) {
+        let agreed = self.tail.partition_point(|proposal| proposal.zxid <= upto);
+        for proposal in self.tail.drain(..agreed).collect::<Vec<_>>() {
             self.delivered = proposal.zxid;
             self.owe(Effect::Replay(proposal));
         }
@@ -200,10 +201,12 @@ impl Core {
                 self.current = saved;
             }
             (Some(Asked::Truncate { to }), Done::Truncated) => self.truncated(to),
-            (Some(Asked::Truncate { to }), Done::NotTruncated) => match self.errs(Mistake::TruncationIgnored) {
-                true => self.truncated(to),
-                false => self.distrusts_log = true,
-            },
+            (Some(Asked::Truncate { to }), Done::NotTruncated) => {
+                match self.errs(Mistake::TruncationIgnored) {
+                    true => self.truncated(to),
+                    false => self.distrusts_log = true,
+                }
+            }
             (Some(Asked::Install { zxid }), Done::Installed) => self.installed(zxid),
             (asked, done) => panic!("the disk reports {done:?}, asked for was {asked:?}"),
         }
@@ -211,9 +214,15 @@ impl Core {
 
     fn logged_upto(&mut self, upto: Zxid) {
         let Some(Asked::Records { upto: asked }) = self.asked.front().copied() else {
-            panic!("the disk reports records up to {upto}, asked for was {:?}", self.asked);
+            panic!(
+                "the disk reports records up to {upto}, asked for was {:?}",
+                self.asked
+            );
         };
-        assert!(upto <= asked, "the disk reports {upto}, asked for was {asked}");
+        assert!(
+            upto <= asked,
+            "the disk reports {upto}, asked for was {asked}"
+        );
         if upto == asked {
             self.asked.pop_front();
         }
@@ -244,9 +253,20 @@ impl Core {
             "delivered, logged, appended: {ends:?}"
         );
         let first = self.tail.front().map(|proposal| proposal.zxid);
-        let last = self.tail.back().map_or(self.delivered, |proposal| proposal.zxid);
-        assert!(first.is_none_or(|first| first > self.delivered), "tail begins at {first:?}, {ends:?}");
+        let last = self
+            .tail
+            .back()
+            .map_or(self.delivered, |proposal| proposal.zxid);
+        assert!(
+            first.is_none_or(|first| first > self.delivered),
+            "tail begins at {first:?}, {ends:?}"
+        );
         assert!(last <= self.appended, "tail ends at {last}, {ends:?}");
-        assert!(self.current <= self.accepted, "current {:?}, accepted {:?}", self.current, self.accepted);
+        assert!(
+            self.current <= self.accepted,
+            "current {:?}, accepted {:?}",
+            self.current,
+            self.accepted
+        );
     }
 }

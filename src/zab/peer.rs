@@ -52,7 +52,9 @@ enum State {
     /// Not started.
     Idle,
     /// The last role is over; the disk is still busy with it, or the pause after a failure is not over.
-    Draining { until: Mono },
+    Draining {
+        until: Mono,
+    },
     /// There is an election.
     Looking,
     Leading(Leader),
@@ -89,7 +91,9 @@ impl Peer {
     pub fn standalone(last: Zxid) -> Self {
         let me = ServerId(1);
         let limits = HistoryLimits { count: 0, bytes: 0 };
-        let voters = QuorumSystem::Majority { voters: [me].into() };
+        let voters = QuorumSystem::Majority {
+            voters: [me].into(),
+        };
         let options = PeerOptions {
             me,
             learner: LearnerType::Participant,
@@ -184,7 +188,8 @@ impl Peer {
                 Ok(())
             }
             Input::ElectionLink { server, up } => {
-                self.election.step(now, election::Input::Link { server, up });
+                self.election
+                    .step(now, election::Input::Link { server, up });
                 self.elect(now);
                 Ok(())
             }
@@ -193,20 +198,29 @@ impl Peer {
                 kind,
                 registration,
             } => {
-                self.join(now, Joined { link, kind, registration });
+                self.join(
+                    now,
+                    Joined {
+                        link,
+                        kind,
+                        registration,
+                    },
+                );
                 Ok(())
             }
             Input::LinkLost { link } => self.link_lost(now, link),
             Input::Done(done) => self.done(now, done),
-            input => self.to_role(now, input),
+            input => self.hand_on(now, input),
         }
     }
 
     /// What only a leader, or only a learner, can use; others are late, and nothing to worry about.
-    fn to_role(&mut self, now: Mono, input: Input) -> Result<(), String> {
+    fn hand_on(&mut self, now: Mono, input: Input) -> Result<(), String> {
         let core = &mut self.core;
         match (&mut self.state, input) {
-            (State::Leading(leader), Input::FromLearner { link, packet }) => leader.packet(core, link, packet, now),
+            (State::Leading(leader), Input::FromLearner { link, packet }) => {
+                leader.packet(core, link, packet, now)
+            }
             (State::Leading(leader), Input::Drained { link }) => {
                 leader.drained(core, link);
                 Ok(())
@@ -214,7 +228,9 @@ impl Peer {
             (State::Leading(leader), Input::SnapshotReady { link, zxid }) => {
                 leader.snapshot_ready(core, link, zxid, now)
             }
-            (State::Leading(leader), Input::LogRead { link, records }) => leader.log_read(core, link, records, now),
+            (State::Leading(leader), Input::LogRead { link, records }) => {
+                leader.log_read(core, link, records, now)
+            }
             (State::Leading(leader), Input::LogProbed { link, usable }) => {
                 leader.log_probed(core, link, usable);
                 Ok(())
@@ -226,10 +242,14 @@ impl Peer {
             (State::Learning(learner), Input::LeaderUnreachable) if learner.link().is_none() => {
                 Err("its quorum port cannot be reached".to_owned())
             }
-            (State::Learning(learner), Input::FromLeader { link, packet }) if learner.link() == Some(link) => {
+            (State::Learning(learner), Input::FromLeader { link, packet })
+                if learner.link() == Some(link) =>
+            {
                 learner.packet(core, packet, now)
             }
-            (State::Learning(learner), Input::SnapshotReceived { link }) if learner.link() == Some(link) => {
+            (State::Learning(learner), Input::SnapshotReceived { link })
+                if learner.link() == Some(link) =>
+            {
                 learner.snapshot_received(core, now)
             }
             (_, Input::LeaderReached { link }) => {
@@ -243,10 +263,16 @@ impl Peer {
     fn join(&mut self, now: Mono, joined: Joined) {
         match &mut self.state {
             State::Leading(leader) => leader.joined(&mut self.core, joined, now),
-            State::Learning(_) | State::Standalone(_) => self.core.owe(Effect::Close { link: joined.link }),
+            State::Learning(_) | State::Standalone(_) => {
+                self.core.owe(Effect::Close { link: joined.link })
+            }
             State::Idle | State::Draining { .. } | State::Looking => {
                 let server = joined.registration.server;
-                if let Some(at) = self.parked.iter().position(|other| other.registration.server == server) {
+                if let Some(at) = self
+                    .parked
+                    .iter()
+                    .position(|other| other.registration.server == server)
+                {
                     // The newest connection of a server is the one it is waiting on.
                     let link = self.parked.remove(at).link;
                     self.core.owe(Effect::Close { link });
@@ -274,7 +300,9 @@ impl Peer {
     fn done(&mut self, now: Mono, done: Done) -> Result<(), String> {
         self.core.done(done);
         match &mut self.state {
-            State::Leading(leader) | State::Standalone(leader) => leader.done(&mut self.core, done, now),
+            State::Leading(leader) | State::Standalone(leader) => {
+                leader.done(&mut self.core, done, now)
+            }
             State::Learning(learner) => learner.done(&mut self.core, done),
             _ => Ok(()),
         }
@@ -304,9 +332,14 @@ impl Peer {
                 return;
             }
         };
-        self.failures = if served { 0 } else { self.failures.saturating_add(1) };
+        self.failures = if served {
+            0
+        } else {
+            self.failures.saturating_add(1)
+        };
         self.core.owe(Effect::Looking);
-        let pause = Duration::from_millis(50 * u64::from(self.failures.saturating_sub(1))).min(BACK_OFF_MAX);
+        let pause = Duration::from_millis(50 * u64::from(self.failures.saturating_sub(1)))
+            .min(BACK_OFF_MAX);
         let until = now + pause.max(self.observers_pause());
         self.state = State::Draining { until };
     }
@@ -350,7 +383,8 @@ impl Peer {
             match effect {
                 election::Effect::Send { to, vote } => {
                     let config = self.core.options.config.clone();
-                    let notification = Notification::new(vote.state, vote.choice, vote.round, config);
+                    let notification =
+                        Notification::new(vote.state, vote.choice, vote.round, config);
                     self.core.owe(Effect::Notify { to, notification });
                 }
                 election::Effect::SetTimer { timer, at } => self.timers.set(timer, at),
@@ -389,7 +423,8 @@ impl Peer {
         if serves && self.established != Some(self.epoch()) {
             self.failures = 0;
             self.established = Some(self.epoch());
-            self.election.step(now, election::Input::Established(self.epoch()));
+            self.election
+                .step(now, election::Input::Established(self.epoch()));
             self.elect(now);
         }
     }
@@ -411,7 +446,11 @@ impl Peer {
     /// # Panics
     /// If its zxid is not [`Peer::next_zxid`]: a bug of ours that would tear the order.
     pub fn propose(&mut self, now: Mono, proposal: Proposal) {
-        assert_eq!(Some(proposal.zxid), self.next_zxid(), "proposals are contiguous");
+        assert_eq!(
+            Some(proposal.zxid),
+            self.next_zxid(),
+            "proposals are contiguous"
+        );
         if let State::Leading(leader) | State::Standalone(leader) = &mut self.state {
             leader.propose(&mut self.core, proposal, now);
         }
@@ -456,7 +495,9 @@ impl Peer {
     pub fn state(&self) -> ServerState {
         match &self.state {
             State::Leading(_) | State::Standalone(_) => ServerState::Leading,
-            State::Learning(_) if self.core.options.learner == LearnerType::Observer => ServerState::Observing,
+            State::Learning(_) if self.core.options.learner == LearnerType::Observer => {
+                ServerState::Observing
+            }
             State::Learning(_) => ServerState::Following,
             _ => ServerState::Looking,
         }

@@ -50,7 +50,8 @@ impl Leader {
     /// The zxid of the next proposal; None while there must be none.
     pub fn next_zxid(&self, core: &Core) -> Option<Zxid> {
         let next = Zxid(self.broadcast.proposed.0.wrapping_add(1));
-        let room = self.broadcast.proposed.counter() < LAST_COUNTER || core.errs(Mistake::CounterRunsOver);
+        let room =
+            self.broadcast.proposed.counter() < LAST_COUNTER || core.errs(Mistake::CounterRunsOver);
         (self.is_serving() && room).then_some(next)
     }
 
@@ -84,7 +85,13 @@ impl Leader {
     }
 
     /// An ACK.
-    pub(super) fn acknowledged(&mut self, core: &mut Core, link: LinkId, zxid: Zxid, now: Mono) -> Outcome {
+    pub(super) fn acknowledged(
+        &mut self,
+        core: &mut Core,
+        link: LinkId,
+        zxid: Zxid,
+        now: Mono,
+    ) -> Outcome {
         if zxid == Zxid::first_of(self.epoch) {
             self.new_leader_acknowledged(core, link, now);
             return Ok(());
@@ -93,13 +100,19 @@ impl Leader {
             return Ok(());
         };
         if zxid.counter() == 0 || zxid.epoch() != self.epoch || !learner.is_forwarded() {
-            tracing::debug!("server {}: its ACK of {zxid} says nothing here", learner.server);
+            tracing::debug!(
+                "server {}: its ACK of {zxid} says nothing here",
+                learner.server
+            );
             return Ok(());
         }
         if zxid > self.broadcast.proposed {
             return self.drop_learner(core, link, now, "it acknowledged what was never proposed");
         }
-        if learner.unacknowledged.is_some_and(|(oldest, _)| oldest <= zxid) {
+        if learner
+            .unacknowledged
+            .is_some_and(|(oldest, _)| oldest <= zxid)
+        {
             let proposed = self.broadcast.proposed;
             learner.unacknowledged = (zxid < proposed).then_some((proposed, now));
         }
@@ -128,11 +141,21 @@ impl Leader {
     fn quorum_has(&self, core: &Core, zxid: Zxid) -> bool {
         let has = |server: ServerId| match server == core.options.me {
             true => core.logged >= zxid || core.errs(Mistake::OwnAckBeforeSync),
-            false => self.broadcast.acks.get(&server).is_some_and(|acked| *acked >= zxid),
+            false => self
+                .broadcast
+                .acks
+                .get(&server)
+                .is_some_and(|acked| *acked >= zxid),
         };
         if core.errs(Mistake::ObserversCount) {
-            let others = self.broadcast.acks.keys().filter(|server| has(**server)).count();
-            return others + usize::from(has(core.options.me)) > core.options.quorums.voters().len() / 2;
+            let others = self
+                .broadcast
+                .acks
+                .keys()
+                .filter(|server| has(**server))
+                .count();
+            return others + usize::from(has(core.options.me))
+                > core.options.quorums.voters().len() / 2;
         }
         core.options.quorums.reached_if(has)
     }
@@ -141,7 +164,11 @@ impl Leader {
         let zxid = proposal.zxid;
         self.broadcast.committed = zxid;
         core.remember(&proposal);
-        for learner in self.learners.values().filter(|learner| learner.is_forwarded()) {
+        for learner in self
+            .learners
+            .values()
+            .filter(|learner| learner.is_forwarded())
+        {
             let packet = match learner.kind {
                 LearnerKind::Follower => FromLeader::Commit(zxid),
                 LearnerKind::Observer => FromLeader::Inform {
@@ -159,16 +186,24 @@ impl Leader {
 
     /// Steps down before the counter of the epoch is used up.
     pub(super) fn check_counter(&self) -> Outcome {
-        let used_up = self.broadcast.proposed.counter() >= LAST_COUNTER && self.broadcast.outstanding.is_empty();
+        let used_up = self.broadcast.proposed.counter() >= LAST_COUNTER
+            && self.broadcast.outstanding.is_empty();
         match used_up && self.epoch == self.broadcast.proposed.epoch() {
-            true => Err("the zxid counter of this epoch is nearly used up; an election begins the next one".to_owned()),
+            true => Err(
+                "the zxid counter of this epoch is nearly used up; an election begins the next one"
+                    .to_owned(),
+            ),
             false => Ok(()),
         }
     }
 
     pub(super) fn ping_all(&mut self, core: &mut Core) {
         let last_proposed = self.broadcast.proposed;
-        for learner in self.learners.values_mut().filter(|learner| learner.is_forwarded()) {
+        for learner in self
+            .learners
+            .values_mut()
+            .filter(|learner| learner.is_forwarded())
+        {
             ping(core, learner, last_proposed);
         }
     }

@@ -76,8 +76,14 @@ impl Leader {
         let server = learner.server;
         match self.phase {
             Phase::Gathering => {
-                if current.is_some_and(|epoch| (epoch, last) > (core.current, core.history.last())) {
-                    return self.drop_learner(core, link, now, "it has more than this leader, which must not lead it");
+                if current.is_some_and(|epoch| (epoch, last) > (core.current, core.history.last()))
+                {
+                    return self.drop_learner(
+                        core,
+                        link,
+                        now,
+                        "it has more than this leader, which must not lead it",
+                    );
                 }
                 if current.is_some() && last != Zxid(-1) {
                     self.heard_of.insert(server);
@@ -103,7 +109,10 @@ impl Leader {
         self.phase = Phase::Synchronizing;
         self.deadline = now + core.options.init_limit;
         self.heard_of = [core.options.me].into();
-        let waiting = self.learners.values().filter(|learner| matches!(learner.stage, Stage::Acknowledged { .. }));
+        let waiting = self
+            .learners
+            .values()
+            .filter(|learner| matches!(learner.stage, Stage::Acknowledged { .. }));
         let links: Vec<LinkId> = waiting.map(|learner| learner.link).collect();
         for link in links {
             self.synchronize(core, link);

@@ -66,7 +66,13 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub fn new(link: LinkId, server: ServerId, kind: LearnerKind, accepted: Epoch, now: Mono) -> Self {
+    pub fn new(
+        link: LinkId,
+        server: ServerId,
+        kind: LearnerKind,
+        accepted: Epoch,
+        now: Mono,
+    ) -> Self {
         Progress {
             link,
             server,
@@ -92,6 +98,9 @@ impl Progress {
 
     /// Whether it owes an answer: not while it waits for the leader, or gets more than it can take at once.
     pub fn owes_an_answer(&self) -> bool {
-        matches!(self.stage, Stage::Informed | Stage::Promised | Stage::Synced | Stage::Live)
+        matches!(
+            self.stage,
+            Stage::Informed | Stage::Promised | Stage::Synced | Stage::Live
+        )
     }
 }

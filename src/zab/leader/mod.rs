@@ -123,14 +123,24 @@ impl Leader {
 
     /// A server registered.
     pub fn joined(&mut self, core: &mut Core, joined: Joined, now: Mono) {
-        let Joined { link, kind, ref registration } = joined;
+        let Joined {
+            link,
+            kind,
+            ref registration,
+        } = joined;
         // Without an id it is nobody's twin and nobody's voter. Source: `Leader.getEpochToPropose`, private sids.
         let server = registration.server.unwrap_or(ServerId(-1 - link.0 as i64));
         let refusal = if server == core.options.me {
             Some("it has this server's own id: two servers have the same myid".to_owned())
-        } else if registration.config_version.is_some_and(|theirs| theirs > core.options.config_version) {
+        } else if registration
+            .config_version
+            .is_some_and(|theirs| theirs > core.options.config_version)
+        {
             Some("its configuration is newer than this leader's".to_owned())
-        } else if registration.protocol_version.is_some_and(|version| version < super::packet::PROTOCOL_VERSION) {
+        } else if registration
+            .protocol_version
+            .is_some_and(|version| version < super::packet::PROTOCOL_VERSION)
+        {
             Some("its version is older than 3.4".to_owned())
         } else {
             None
@@ -140,7 +150,10 @@ impl Leader {
             core.owe(Effect::Close { link });
             return;
         }
-        let twin = self.learners.values().any(|learner| learner.server == server);
+        let twin = self
+            .learners
+            .values()
+            .any(|learner| learner.server == server);
         if twin && !core.errs(Mistake::TwinsWelcome) {
             // Perhaps the old connection is dead and nobody has noticed yet. The next word on it, or its end, decides.
             self.rivals.push(joined);
@@ -153,7 +166,13 @@ impl Leader {
     }
 
     /// A packet of a learner.
-    pub fn packet(&mut self, core: &mut Core, link: LinkId, packet: FromLearner, now: Mono) -> Outcome {
+    pub fn packet(
+        &mut self,
+        core: &mut Core,
+        link: LinkId,
+        packet: FromLearner,
+        now: Mono,
+    ) -> Outcome {
         let Some(learner) = self.learners.get_mut(&link) else {
             if self.rivals.iter().any(|rival| rival.link == link) {
                 self.refuse(core, link, "it sent more than its registration");
@@ -164,7 +183,10 @@ impl Leader {
         let server = learner.server;
         self.refuse_rivals_of(core, server);
         match packet {
-            FromLearner::AckEpoch { last, current_epoch } => self.epoch_acknowledged(core, link, last, current_epoch, now),
+            FromLearner::AckEpoch {
+                last,
+                current_epoch,
+            } => self.epoch_acknowledged(core, link, last, current_epoch, now),
             FromLearner::Ack(zxid) => self.acknowledged(core, link, zxid, now),
             FromLearner::Ping { touched, .. } => {
                 self.ping_answered(core, link, now);
@@ -208,7 +230,11 @@ impl Leader {
             // It may have gone to another leader; its word does not count until it comes again.
             self.heard_of.remove(&learner.server);
         }
-        if let Some(at) = self.rivals.iter().position(|rival| rival.registration.server == Some(learner.server)) {
+        if let Some(at) = self
+            .rivals
+            .iter()
+            .position(|rival| rival.registration.server == Some(learner.server))
+        {
             let rival = self.rivals.remove(at);
             self.joined(core, rival, now);
         }
@@ -236,7 +262,11 @@ impl Leader {
     fn refuse_rivals_of(&mut self, core: &mut Core, server: ServerId) {
         let rival = |rival: &&Joined| rival.registration.server == Some(server);
         while let Some(link) = self.rivals.iter().find(rival).map(|rival| rival.link) {
-            self.refuse(core, link, "the first is alive: two servers have the same myid");
+            self.refuse(
+                core,
+                link,
+                "the first is alive: two servers have the same myid",
+            );
         }
     }
 
@@ -284,7 +314,11 @@ impl Leader {
             Phase::Established => self.next_ping,
             _ => self.deadline,
         };
-        let silent = self.learners.values().filter_map(|learner| silent_at(core, learner)).min();
+        let silent = self
+            .learners
+            .values()
+            .filter_map(|learner| silent_at(core, learner))
+            .min();
         silent.map_or(own, |silent| silent.min(own))
     }
 
@@ -296,19 +330,34 @@ impl Leader {
             .map(|learner| learner.link)
             .collect();
         for link in silent {
-            self.drop_learner(core, link, now, "it was silent, or did not acknowledge a proposal, for too long")?;
+            self.drop_learner(
+                core,
+                link,
+                now,
+                "it was silent, or did not acknowledge a proposal, for too long",
+            )?;
         }
         Ok(())
     }
 
     /// Source: `Leader.lead`, main loop.
     fn check_quorum(&self, core: &Core, now: Mono) -> Outcome {
-        let fresh = |learner: &&Progress| learner.is_synced() && learner.heard + core.options.sync_limit > now;
-        let mut synced: BTreeSet<ServerId> = self.learners.values().filter(fresh).map(|learner| learner.server).collect();
+        let fresh = |learner: &&Progress| {
+            learner.is_synced() && learner.heard + core.options.sync_limit > now
+        };
+        let mut synced: BTreeSet<ServerId> = self
+            .learners
+            .values()
+            .filter(fresh)
+            .map(|learner| learner.server)
+            .collect();
         synced.insert(core.options.me);
         match core.options.quorums.reached_by(&synced) {
             true => Ok(()),
-            false => Err(format!("only {} servers are synchronized, which is no quorum", synced.len())),
+            false => Err(format!(
+                "only {} servers are synchronized, which is no quorum",
+                synced.len()
+            )),
         }
     }
 
@@ -380,6 +429,8 @@ fn silent_at(core: &Core, learner: &Progress) -> Option<Mono> {
         false => core.options.init_limit,
     };
     let silent = learner.heard + limit;
-    let unacknowledged = learner.unacknowledged.map(|(_, since)| since + core.options.sync_limit);
+    let unacknowledged = learner
+        .unacknowledged
+        .map(|(_, since)| since + core.options.sync_limit);
     Some(unacknowledged.map_or(silent, |at| at.min(silent)))
 }

@@ -30,7 +30,10 @@ impl Leader {
         }
         if SyncPlan::needs_log(last, &core.history) && last >= core.log_whole_after {
             learner.stage = Stage::Probing { last };
-            core.owe(Effect::ProbeLog { link, learner: last });
+            core.owe(Effect::ProbeLog {
+                link,
+                learner: last,
+            });
         } else {
             self.open(core, link, last, None);
         }
@@ -54,8 +57,15 @@ impl Leader {
             true => SyncPlan::choose(self.position(core), self.position(core), &core.history, log),
             false => SyncPlan::choose(last, self.position(core), &core.history, log),
         };
-        let server = self.learners.get(&link).map(|learner| learner.server).unwrap_or_default();
-        tracing::info!("server {server}: has everything up to {last}, gets {:?}", plan.opening);
+        let server = self
+            .learners
+            .get(&link)
+            .map(|learner| learner.server)
+            .unwrap_or_default();
+        tracing::info!(
+            "server {server}: has everything up to {last}, gets {:?}",
+            plan.opening
+        );
         match plan.opening {
             Opening::Diff(zxid) => self.send(core, link, FromLeader::Diff(zxid)),
             Opening::Trunc(zxid) => self.send(core, link, FromLeader::Trunc(zxid)),
@@ -78,7 +88,13 @@ impl Leader {
     }
 
     /// A snapshot for a learner is ready, or cannot be had.
-    pub fn snapshot_ready(&mut self, core: &mut Core, link: LinkId, zxid: Option<Zxid>, now: Mono) -> Outcome {
+    pub fn snapshot_ready(
+        &mut self,
+        core: &mut Core,
+        link: LinkId,
+        zxid: Option<Zxid>,
+        now: Mono,
+    ) -> Outcome {
         let stage = self.learners.get(&link).map(|learner| learner.stage);
         if stage != Some(Stage::Snapshotting) {
             return Ok(());
@@ -148,7 +164,13 @@ impl Leader {
     }
 
     /// Records for a learner that is being fed.
-    pub fn log_read(&mut self, core: &mut Core, link: LinkId, records: Option<Vec<Logged>>, now: Mono) -> Outcome {
+    pub fn log_read(
+        &mut self,
+        core: &mut Core,
+        link: LinkId,
+        records: Option<Vec<Logged>>,
+        now: Mono,
+    ) -> Outcome {
         let stage = self.learners.get(&link).map(|learner| learner.stage);
         let Some(Stage::Feeding {
             waits: Waits::Read, ..
@@ -238,7 +260,10 @@ impl Leader {
             role: crate::zab::io::Role::Leading,
             epoch: self.epoch,
         });
-        let synced = self.learners.values().filter(|learner| learner.stage == Stage::Synced);
+        let synced = self
+            .learners
+            .values()
+            .filter(|learner| learner.stage == Stage::Synced);
         let links: Vec<LinkId> = synced.map(|learner| learner.link).collect();
         for link in links {
             self.admit(core, link, now);

@@ -73,8 +73,13 @@ impl Leader {
         self.syncs.begun += 1;
         self.syncs.answered = [core.options.me].into();
         self.ping_all(core);
-        let pinged = self.learners.values().filter(|learner| learner.is_forwarded());
-        self.syncs.wanted = pinged.map(|learner| (learner.link, learner.pings_sent)).collect();
+        let pinged = self
+            .learners
+            .values()
+            .filter(|learner| learner.is_forwarded());
+        self.syncs.wanted = pinged
+            .map(|learner| (learner.link, learner.pings_sent))
+            .collect();
     }
 
     /// A learner answered a ping.
@@ -87,10 +92,17 @@ impl Leader {
         if learner.is_synced() && wanted.is_some_and(|wanted| learner.pings_answered >= *wanted) {
             self.syncs.answered.insert(learner.server);
         }
-        if self.syncs.begun > self.syncs.ended && core.options.quorums.reached_by(&self.syncs.answered) {
+        if self.syncs.begun > self.syncs.ended
+            && core.options.quorums.reached_by(&self.syncs.answered)
+        {
             self.syncs.ended = self.syncs.begun;
             self.syncs.wanted.clear();
-            if self.syncs.pending.back().is_some_and(|sync| sync.round > self.syncs.ended) {
+            if self
+                .syncs
+                .pending
+                .back()
+                .is_some_and(|sync| sync.round > self.syncs.ended)
+            {
                 self.begin_round(core);
             }
             self.complete_syncs(core);
@@ -100,11 +112,11 @@ impl Leader {
     /// Ends the syncs that nothing is missing for, in their order.
     pub(super) fn complete_syncs(&mut self, core: &mut Core) {
         let (ended, committed) = (self.syncs.ended, self.broadcast.committed);
-        while let Some(sync) = self
-            .syncs
-            .pending
-            .pop_front_if(|sync| sync.round <= ended && sync.after <= committed)
-        {
+        let done = |sync: &Sync| sync.round <= ended && sync.after <= committed;
+        while self.syncs.pending.front().is_some_and(done) {
+            let Some(sync) = self.syncs.pending.pop_front() else {
+                break;
+            };
             match sync.whose {
                 None => core.owe(Effect::Synced),
                 Some(link) => self.send(core, link, FromLeader::Sync),

@@ -27,7 +27,8 @@ impl Learner {
                 warn_of_reconfiguration(&packet);
                 self.commit_next(core, zxid)
             }
-            FromLeader::Inform { zxid, ref txn } | FromLeader::InformAndActivate { zxid, ref txn, .. } => {
+            FromLeader::Inform { zxid, ref txn }
+            | FromLeader::InformAndActivate { zxid, ref txn, .. } => {
                 warn_of_reconfiguration(&packet);
                 let proposal = self.next(core, zxid, txn.clone())?;
                 core.take(proposal);
@@ -68,7 +69,9 @@ impl Learner {
             Some(other) => {
                 let oldest = other.zxid;
                 core.tail.push_front(other);
-                Err(format!("COMMIT of {zxid}, but the oldest proposal is {oldest}"))
+                Err(format!(
+                    "COMMIT of {zxid}, but the oldest proposal is {oldest}"
+                ))
             }
             // Already agreed during the synchronization. Source: `FollowerZooKeeperServer.commit`.
             None if zxid <= core.delivered => Ok(()),

@@ -195,7 +195,10 @@ impl Learner {
             self.accepted(core)
         } else {
             let accepted = core.accepted.0;
-            Err(format!("its epoch {} is older than {accepted}, which this server accepted", epoch.0))
+            Err(format!(
+                "its epoch {} is older than {accepted}, which this server accepted",
+                epoch.0
+            ))
         }
     }
 
@@ -245,7 +248,9 @@ impl Learner {
                     self.agreed = core.appended;
                 }
             },
-            (Phase::Storing { upto }, Done::Logged { .. }) if core.logged >= upto => self.stored(core),
+            (Phase::Storing { upto }, Done::Logged { .. }) if core.logged >= upto => {
+                self.stored(core)
+            }
             (Phase::Storing { .. }, Done::Installed) => self.stored(core),
             (Phase::Saving, Done::CurrentEpoch(_)) => self.saved(core)?,
             (Phase::Serving, Done::Logged { upto }) => self.acknowledge(core, upto),
@@ -284,7 +289,13 @@ impl Learner {
 
     /// Answers a ping.
     pub fn touches(&mut self, core: &mut Core, last_proposed: Zxid, touched: Vec<Touch>) {
-        self.send(core, FromLearner::Ping { last_proposed, touched });
+        self.send(
+            core,
+            FromLearner::Ping {
+                last_proposed,
+                touched,
+            },
+        );
     }
 
     fn send(&self, core: &mut Core, packet: FromLearner) {

@@ -49,7 +49,8 @@ impl Learner {
                 warn_of_reconfiguration(&packet);
                 self.commit(core, zxid)
             }
-            FromLeader::Inform { zxid, ref txn } | FromLeader::InformAndActivate { zxid, ref txn, .. } => {
+            FromLeader::Inform { zxid, ref txn }
+            | FromLeader::InformAndActivate { zxid, ref txn, .. } => {
                 warn_of_reconfiguration(&packet);
                 if core.errs(Mistake::ObserverDropsDuringSync) {
                     return Ok(());
@@ -109,7 +110,10 @@ impl Learner {
                 core.owe(Effect::ToReceived(proposal));
                 Ok(())
             }
-            other => Err(format!("COMMIT of {zxid}, but the oldest proposal is {:?}", other.map(|p| p.zxid))),
+            other => Err(format!(
+                "COMMIT of {zxid}, but the oldest proposal is {:?}",
+                other.map(|p| p.zxid)
+            )),
         }
     }
 
@@ -127,7 +131,9 @@ impl Learner {
             core.install(received);
             return Ok(());
         }
-        self.phase = Phase::Storing { upto: core.appended };
+        self.phase = Phase::Storing {
+            upto: core.appended,
+        };
         if core.logged >= core.appended {
             self.stored(core);
         }
@@ -174,10 +180,14 @@ impl Learner {
 /// # Errors
 /// Bytes that make no transaction, or one of another zxid.
 pub(super) fn read(zxid: Zxid, payload: Bytes) -> Result<Proposal, String> {
-    let txn = LoggedTxn::read(payload.clone()).map_err(|error| format!("the proposal of {zxid} cannot be read: {error}"))?;
+    let txn = LoggedTxn::read(payload.clone())
+        .map_err(|error| format!("the proposal of {zxid} cannot be read: {error}"))?;
     match Zxid(txn.header.zxid) == zxid {
         true => Ok(Proposal { zxid, txn, payload }),
-        false => Err(format!("the proposal of {zxid} holds {}", Zxid(txn.header.zxid))),
+        false => Err(format!(
+            "the proposal of {zxid} holds {}",
+            Zxid(txn.header.zxid)
+        )),
     }
 }
 
@@ -193,11 +203,12 @@ pub(super) fn connects(last: Zxid, next: Zxid) -> bool {
 
 /// Reconfiguration is not built: its transaction is applied, the members stay as configured.
 pub(super) fn warn_of_reconfiguration(packet: &FromLeader) {
-    if let FromLeader::CommitAndActivate { zxid, .. } | FromLeader::InformAndActivate { zxid, .. } = packet {
+    if let FromLeader::CommitAndActivate { zxid, .. } | FromLeader::InformAndActivate { zxid, .. } =
+        packet
+    {
         tracing::warn!(
             "{zxid}: the ensemble was reconfigured, which this server does not follow: \
              give it the new configuration and restart it"
         );
     }
 }
-
