@@ -9,6 +9,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from harness import servers  # noqa: E402  (the path above makes it importable)
 
+pytest_plugins = ["harness.ensemble_plugin"]
+
 
 def pytest_addoption(parser):
     parser.addoption("--only", choices=servers.KINDS, default=None,

@@ -4,7 +4,8 @@ import socket
 import struct
 from collections import namedtuple
 
-CREATE, DELETE, GET_DATA, SET_DATA, GET_CHILDREN, CHECK, MULTI, CLOSE = 1, 2, 4, 5, 8, 13, 14, -11
+CREATE, DELETE, GET_DATA, SET_DATA, GET_CHILDREN, SYNC, CHECK, MULTI = 1, 2, 4, 5, 8, 9, 13, 14
+CLOSE = -11
 OK, NO_NODE, BAD_VERSION, NODE_EXISTS, INCONSISTENT = 0, -101, -103, -110, -2
 PERSISTENT, EPHEMERAL, SEQUENTIAL, EPHEMERAL_SEQUENTIAL = 0, 1, 2, 3
 
@@ -100,8 +101,8 @@ class Refused(Exception):
 class Client:
     """One connection with its session. Any failure of the connection is an OSError."""
 
-    def __init__(self, server, session=0, password=bytes(16), timeout_ms=30_000, seen=0):
-        self._socket = socket.create_connection((server.host, server.port), timeout=20)
+    def __init__(self, server, session=0, password=bytes(16), timeout_ms=30_000, seen=0, wait=20):
+        self._socket = socket.create_connection((server.host, server.port), timeout=wait)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._inbox = bytearray()
         self._outbox = bytearray()
