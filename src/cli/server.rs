@@ -92,7 +92,20 @@ fn load(properties: &[String], config: Option<&Path>) -> Result<Config, Refusal>
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    refuse_members(&loaded.config)?;
     Ok(loaded.config)
+}
+
+/// Nothing runs a member yet.
+fn refuse_members(config: &Config) -> Result<(), Refusal> {
+    let Some(own) = &config.member else {
+        return Ok(());
+    };
+    let (voters, observers) = (own.ensemble.voters(), own.ensemble.observers());
+    let text = format!(
+        "ensembles are not built yet: this configuration has {voters} voters and {observers} observers"
+    );
+    Err(Refusal(format!("{}: {text}", config.cfg_name)))
 }
 
 /// Reads the file and those it names.
@@ -106,6 +119,7 @@ fn read_sources(path: &Path) -> Result<ConfigSources, Refusal> {
         Some(file) => Some((file.display().to_string(), read(&file)?)),
         None => None,
     };
+    let next_dynamic = dynamic.as_ref().and_then(|_| next_dynamic(path));
     // A standalone server has none; whether one is needed is the parser's to say.
     let myid = pointers
         .data_dir
@@ -114,9 +128,17 @@ fn read_sources(path: &Path) -> Result<ConfigSources, Refusal> {
         cfg_name: path.display().to_string(),
         cfg,
         dynamic,
+        next_dynamic,
         myid,
         system_properties: Vec::new(),
     })
+}
+
+/// What a reconfiguration that is not complete leaves beside the file. Source:
+/// `QuorumPeerConfig.nextDynamicConfigFileSuffix`.
+fn next_dynamic(path: &Path) -> Option<(String, Vec<u8>)> {
+    let name = format!("{}.dynamic.next", path.display());
+    Some((name.clone(), std::fs::read(name).ok()?))
 }
 
 /// Warnings and what matters go to stderr; `RUST_LOG` says otherwise.

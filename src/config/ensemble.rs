@@ -10,17 +10,18 @@
 //! Source: `QuorumPeer.QuorumServer`, `QuorumMaj`, `QuorumHierarchical`,
 //! `QuorumPeerConfig.parseDynamicConfig`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use nom::branch::alt;
 use nom::bytes::complete::{tag, take_till, take_until};
 use nom::sequence::delimited;
 use nom::{IResult, Parser};
 
-use super::numbers;
 use super::raw::{RawEntry, java_trim};
+use super::{java_order, numbers};
 
 /// A port, on one address or on all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,7 +166,7 @@ impl Member {
 impl fmt::Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut addresses: Vec<_> = self.addresses.iter().collect();
-        addresses.sort_by(|a, b| a.host.cmp(&b.host));
+        addresses.sort_by_cached_key(|address| java_host(&address.host).into_owned());
         for (number, address) in addresses.into_iter().enumerate() {
             let separator = if number == 0 { "" } else { "|" };
             let PeerAddress {
@@ -197,6 +198,8 @@ pub struct Ensemble {
     pub weights: BTreeMap<i64, i64>,
     /// Version of the configuration: the zxid of the reconfiguration that made it.
     pub version: i64,
+    /// Number of keys beside which the servers were written, on which the order of some texts depends.
+    keys: usize,
 }
 
 /// A line that is not part of a well-formed ensemble, or with no line, what the lines are together.
@@ -213,6 +216,7 @@ impl Ensemble {
     /// well-formed is in the result whatever else is at fault.
     pub fn parse(entries: &[RawEntry], multi_address: bool) -> (Self, Vec<EnsembleFault>) {
         let (mut ensemble, mut faults) = (Self::default(), Vec::new());
+        ensemble.keys = entries.len();
         for entry in entries {
             if let Err(why) = ensemble.take(entry, multi_address) {
                 let text = format!("{}={}: {why}", entry.key, entry.value);
@@ -284,12 +288,18 @@ impl Ensemble {
         self.members.len() - self.voters()
     }
 
+    /// Takes the version from the name of the dynamic file, if it has one there, as if it were one of its keys.
+    pub(super) fn take_version_from(&mut self, name: &str) {
+        let version = version_in_name(name);
+        self.version = version.unwrap_or(0);
+        self.keys += usize::from(version.is_some());
+    }
+
     /// One `key=value` per server, group and weight.
     fn lines(&self) -> Vec<String> {
-        let servers = self
-            .members
-            .iter()
-            .map(|(sid, member)| format!("server.{sid}={member}"));
+        let order = java_order::of(self.members.keys().copied(), self.keys).into_iter();
+        let members = order.filter_map(|sid| Some((sid, self.members.get(&sid)?)));
+        let servers = members.map(|(sid, member)| format!("server.{sid}={member}"));
         let mut groups: BTreeMap<i64, Vec<String>> = BTreeMap::new();
         for (sid, gid) in &self.groups {
             groups.entry(*gid).or_default().push(sid.to_string());
@@ -309,6 +319,16 @@ impl Ensemble {
         servers.chain(groups).chain(weights).collect()
     }
 
+    /// The text that NEWLEADER, notifications and `/zookeeper/config` carry, byte by byte as Java prints it: a
+    /// line per server, observers too, each with its role and with the client address only if its own line has one,
+    /// and the version last, without a line end.
+    ///
+    /// Servers come in the order of Java's hash table, which is that of their numbers as long as these are small.
+    /// Source: `QuorumMaj.toString`.
+    pub fn text(&self) -> String {
+        self.to_string()
+    }
+
     /// The text of a dynamic configuration file: sorted lines, no version, no final line end.
     /// Source: `QuorumPeerConfig.writeDynamicConfig`.
     pub fn dynamic_file_text(&self) -> String {
@@ -318,7 +338,7 @@ impl Ensemble {
     }
 }
 
-/// The text that clients find in `/zookeeper/config`, version last. Source: `QuorumMaj.toString`.
+/// The [`text`](Ensemble::text).
 impl fmt::Display for Ensemble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for line in self.lines() {
@@ -340,12 +360,26 @@ struct Bracketed<'a>(&'a str);
 
 impl fmt::Display for Bracketed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.contains(':') {
-            write!(f, "[{}]", self.0)
+        let host = java_host(self.0);
+        if host.contains(':') {
+            write!(f, "[{host}]")
         } else {
-            f.write_str(self.0)
+            f.write_str(&host)
         }
     }
+}
+
+/// A host as Java prints it: of an IPv6 literal all eight numbers, and as IPv4 what stands for IPv4.
+/// Source: `Inet6Address.getHostAddress`.
+fn java_host(host: &str) -> Cow<'_, str> {
+    let Ok(address) = host.parse::<Ipv6Addr>() else {
+        return Cow::Borrowed(host);
+    };
+    if let Some(address) = address.to_ipv4_mapped() {
+        return Cow::Owned(address.to_string());
+    }
+    let numbers = address.segments().map(|number| format!("{number:x}"));
+    Cow::Owned(numbers.join(":"))
 }
 
 /// Parts between separators, without empty ones at the end. Source: `java.lang.String.split`.
@@ -447,7 +481,7 @@ mod tests {
             ),
             (
                 "[::1]:2888:3888;[fe80::2]:2181",
-                "[::1]:2888:3888:participant;[fe80::2]:2181",
+                "[0:0:0:0:0:0:0:1]:2888:3888:participant;[fe80:0:0:0:0:0:0:2]:2181",
             ),
             ("zk1:2888:3888;", "zk1:2888:3888:participant"),
             (":2888:3888", ":2888:3888:participant"),
@@ -501,6 +535,34 @@ mod tests {
         let servers = "server.1=a:1:2:participant;0.0.0.0:2181\nserver.2=b:1:2:observer";
         assert_eq!(parsed.dynamic_file_text(), servers);
         assert_eq!(parsed.to_string(), format!("{servers}\nversion=100000001"));
+    }
+
+    /// Each case: lines with `< ` as in a file, then lines with `> ` as `QuorumMaj.toString` of 3.9.5 prints them.
+    const PRINTED_BY_JAVA: &str = include_str!("testdata/ensemble_texts.txt");
+
+    #[test]
+    fn an_ensemble_is_printed_as_java_prints_it() {
+        let (mut cases, mut read) = (0, String::new());
+        let mut lines = PRINTED_BY_JAVA
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .peekable();
+        while let Some(line) = lines.next() {
+            if let Some(line) = line.strip_prefix("< ") {
+                read += &format!("{line}\n");
+                continue;
+            }
+            let mut printed = line.strip_prefix("> ").unwrap().to_owned();
+            while let Some(line) = lines.peek().and_then(|line| line.strip_prefix("> ")) {
+                printed += &format!("\n{line}");
+                lines.next();
+            }
+            let raw = RawConfig::parse(std::mem::take(&mut read).as_bytes());
+            let (parsed, faults) = Ensemble::parse(raw.entries(), true);
+            assert_eq!((parsed.text(), faults), (printed, Vec::new()));
+            cases += 1;
+        }
+        assert_eq!(cases, 15);
     }
 
     #[test]

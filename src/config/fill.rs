@@ -313,12 +313,12 @@ pub(super) fn fatal_values(keys: &mut Lookup<'_>) {
     }
 }
 
-fn millis(number: i64) -> Duration {
+pub(super) fn millis(number: i64) -> Duration {
     Duration::from_millis(u64::try_from(number).unwrap_or(0))
 }
 
 /// Milliseconds where anything but a positive number means that there is no such time.
-fn positive(number: i64) -> Option<Duration> {
+pub(super) fn positive(number: i64) -> Option<Duration> {
     (number > 0).then(|| millis(number))
 }
 
@@ -329,7 +329,7 @@ fn kilobytes(number: i64) -> Option<u64> {
         .map(|number| number.saturating_mul(1024))
 }
 
-fn size(number: u64) -> usize {
+pub(super) fn size(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 

@@ -52,6 +52,8 @@ pub enum Kind {
     StrictDecimal,
     /// Decimal fraction; a bad one stops the start.
     Real,
+    /// Decimal fraction; a bad one means the default.
+    Ratio,
     /// `true` or `false` in any case. For a named key anything else stops the start, for a property
     /// it is false.
     Bool,
@@ -63,7 +65,8 @@ pub enum Support {
     /// It means what it means to Java.
     Honoured,
     /// It is about the other servers of an ensemble; a standalone server has no use for it, here as
-    /// in Java.
+    /// in Java. What becomes of it in a member is in `member.rs`; what only changes how Java does its work has no
+    /// effect and is not mentioned.
     Ensemble,
     /// Accepted and without effect; the text says why.
     NoEffect(&'static str),
@@ -178,7 +181,7 @@ mod tests {
                 Kind::Decimal | Kind::StrictDecimal => {
                     numbers::parse_decimal(key.default).is_some()
                 }
-                Kind::Real => key.default.parse::<f64>().is_ok(),
+                Kind::Real | Kind::Ratio => key.default.parse::<f64>().is_ok(),
                 Kind::Bool => numbers::parse_strict_bool(key.default).is_some(),
             };
             assert!(fits, "{key:?}");

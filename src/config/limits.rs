@@ -15,6 +15,14 @@ pub const JUTE_EXTRA_SIZE_MIN: usize = 1024;
 /// `QuorumPeerConfig.MIN_SNAP_RETAIN_COUNT`.
 pub const SNAP_RETAIN_COUNT_MIN: u32 = 3;
 
+/// Least number of transactions kept for learners that come back. Source:
+/// `ZKDatabase.DEFAULT_COMMIT_LOG_COUNT`.
+pub const COMMIT_LOG_COUNT_MIN: u32 = 500;
+
+/// Greatest number of a server where TTL nodes exist: their owner's first byte is 255. Source:
+/// `EphemeralType.MAX_EXTENDED_SERVER_ID`.
+pub const SERVER_ID_WITH_TTL_MAX: i64 = 0xfe;
+
 /// Connections the system may hold complete but not yet accepted, where the configuration leaves it
 /// open: Java's default.
 pub const LISTEN_BACKLOG: u32 = 50;

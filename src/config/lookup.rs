@@ -227,14 +227,23 @@ impl<'a> Lookup<'a> {
         u64::try_from(self.number(name)).unwrap_or(0)
     }
 
-    /// A fraction; a bad one is an error.
+    /// A fraction; what a bad one is depends on the kind.
     pub fn real(&mut self, name: &str) -> f64 {
-        let default = row(name).default.parse().unwrap_or_default();
+        let key = row(name);
+        let default = key.default.parse().unwrap_or_default();
         let Some(found) = self.find(name) else {
             return default;
         };
         match found.value.trim().parse() {
             Ok(real) => real,
+            Err(_) if key.kind == Kind::Ratio => {
+                let text = format!(
+                    "{}: not a number, {} is used, as in Java",
+                    found.written, key.default
+                );
+                self.push(Severity::Warning, found.line, text);
+                default
+            }
             Err(_) => {
                 let text = format!("{}: must be a number", found.written);
                 self.push(Severity::Error, found.line, text);
@@ -274,7 +283,7 @@ impl<'a> Lookup<'a> {
             let wanted = match key.kind {
                 Kind::Text => true,
                 Kind::Bool => self.flag(key.name),
-                Kind::Real => self.real(key.name).is_finite(),
+                Kind::Real | Kind::Ratio => self.real(key.name).is_finite(),
                 _ => self.number(key.name) != i64::MIN,
             };
             if let Some(found) = self.written(key).filter(|_| wanted) {

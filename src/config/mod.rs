@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   zoo.cfg bytes ---> raw::RawConfig --+
-//!   dynamic file ----> raw::RawConfig --+--> lookup + keys (the table) --> server::Config
+//!   dynamic file ----> raw::RawConfig --+--> lookup + keys (the table) --> server::Config { member: .. }
 //!   myid, -D words ---------------------+          all problems at once, each with file and line
 //! ```
 //!
@@ -13,10 +13,12 @@
 
 pub mod ensemble;
 mod fill;
+mod java_order;
 pub mod jvm;
 pub mod keys;
 pub mod limits;
 mod lookup;
+pub mod member;
 mod mode;
 mod numbers;
 mod problem;
@@ -26,8 +28,11 @@ pub mod server;
 mod table;
 
 pub use ensemble::HostPort;
+pub use member::Membership;
 pub use problem::{Invalid, Problem, Severity};
 pub use server::{Compression, Config, ConfigSources, FourLetterWhitelist, Loaded, Pointers};
 
+#[cfg(test)]
+mod member_tests;
 #[cfg(test)]
 mod tests;

@@ -2,21 +2,23 @@
 
 use std::net::IpAddr;
 
-use super::ensemble::{self, Ensemble, EnsembleFault, HostPort, Role};
+use super::ensemble::{Ensemble, EnsembleFault, HostPort, Role};
 use super::lookup::Lookup;
-use super::numbers;
 use super::problem::Severity::{Error, Warning};
 use super::raw::{self, RawConfig, RawFault};
 use super::server::{Config, ConfigSources};
+use super::{member, numbers, security};
+use crate::base::ServerId;
 
 /// Reads who is in the ensemble, checks it, and settles the client port, which a server's own line
-/// may give.
-/// Source: `QuorumPeerConfig.setupQuorumPeerConfig`, `parseDynamicConfig`.
+/// may give. Leaves what a member needs in the configuration, unless the server stands alone.
+/// Source: `QuorumPeerConfig.setupQuorumPeerConfig`, `parseDynamicConfig`, `isDistributed`.
 pub(super) fn decide(config: &mut Config, keys: &mut Lookup<'_>, sources: &ConfigSources) {
     let multi_address = keys.flag("multiAddress.enabled");
     let standalone_enabled = keys.flag("standaloneEnabled");
-    let role = keys.text("peerType").unwrap_or_default();
-    if Role::parse(&role).is_none() {
+    let said = keys.text("peerType").unwrap_or_default();
+    let said = Role::parse(&said);
+    if said.is_none() {
         keys.error("peerType", "must be participant or observer");
     }
     let ensemble = if keys.find("dynamicConfigFile").is_some() {
@@ -27,35 +29,25 @@ pub(super) fn decide(config: &mut Config, keys: &mut Lookup<'_>, sources: &Confi
         ensemble
     };
     let myid = myid(keys, sources);
-    if let Some(client) = myid.and_then(|myid| ensemble.members.get(&myid)?.client.clone()) {
-        config.client_addr = Some(own_client_address(keys, config.client_addr.take(), client));
-    }
-    if let Some(sid) = myid.filter(|sid| ensemble.members.contains_key(sid)) {
-        let said = Role::parse(&role).unwrap_or_default();
-        if ensemble
-            .members
-            .get(&sid)
-            .is_some_and(|member| member.role != said)
-        {
+    let own = myid.and_then(|sid| Some((sid, ensemble.members.get(&sid)?)));
+    if let Some((sid, member)) = own {
+        if let Some(client) = member.client.clone() {
+            let client = own_client_address(keys, config.client_addr.take(), client);
+            config.client_addr = Some(client);
+        }
+        if said.is_some_and(|said| said != member.role) {
             let why = format!("server.{sid} says otherwise, and wins");
             keys.warn("peerType", &why);
         }
     }
-    if count_voters(keys, &ensemble, standalone_enabled) {
-        complete(keys, &ensemble, myid);
-        let line = keys
-            .raw()
-            .entries()
-            .iter()
-            .find(|e| e.key.starts_with("server."))
-            .map(|e| e.line);
-        let text = "ensembles are not built yet: this configuration has ".to_owned()
-            + &format!(
-                "{} voters and {} observers",
-                ensemble.voters(),
-                ensemble.observers()
-            );
-        keys.push_in(&sources.cfg_name, Error, line, text);
+    if !count_voters(keys, &ensemble, standalone_enabled) {
+        return;
+    }
+    limits_are_set(keys);
+    interrupted_reconfiguration(keys, sources, &ensemble);
+    match own.map(|(sid, member)| (sid, member.role)) {
+        Some((sid, role)) => member::fill(config, keys, ServerId(sid), role, ensemble),
+        None => number_is_wanting(keys, myid),
     }
 }
 
@@ -102,10 +94,15 @@ fn from_dynamic_file(keys: &mut Lookup<'_>, sources: &ConfigSources, multi: bool
     }
     let (mut ensemble, faults) = Ensemble::parse(raw.entries(), multi);
     report(keys, name, faults);
-    ensemble.version = ensemble::version_in_name(name).unwrap_or(0);
+    ensemble.take_version_from(name);
     if ensemble.is_hierarchical() {
-        let text = "group.N, weight.N: not built yet, and they change what a quorum is".to_owned();
-        keys.push_in(name, Error, None, text);
+        for entry in raw
+            .entries()
+            .iter()
+            .filter(|entry| !entry.key.starts_with("server."))
+        {
+            security::refuse_hierarchy(keys, name, entry);
+        }
     }
     ensemble
 }
@@ -214,29 +211,50 @@ fn about_servers(keys: &mut Lookup<'_>, fatal: bool, why: &str) {
     );
 }
 
-/// What an ensemble cannot do without. Source: `QuorumPeerConfig.checkValidity`,
-/// `QuorumPeer.start`.
-fn complete(keys: &mut Lookup<'_>, ensemble: &Ensemble, myid: Option<i64>) {
+/// Source: `QuorumPeerConfig.checkValidity`.
+fn limits_are_set(keys: &mut Lookup<'_>) {
     let tick = keys.number("tickTime");
     for name in ["initLimit", "syncLimit"] {
         if keys.number(name) < 1 {
-            keys.error(
-                name,
-                &format!("must be at least 1 tick (tickTime is {tick} ms)"),
-            );
+            let why = format!("must be at least 1 tick (tickTime is {tick} ms)");
+            keys.error(name, &why);
         }
     }
-    match myid {
-        None => keys.error(
-            "dataDir",
-            "there must be a file myid in it, with this server's number",
-        ),
-        Some(sid) if !ensemble.members.contains_key(&sid) => {
-            keys.error(
-                "dataDir",
-                &format!("its myid is {sid}, but there is no server.{sid}"),
-            );
-        }
-        Some(_) => {}
+}
+
+/// A member must know which one it is. Source: `QuorumPeerConfig.checkValidity`, `QuorumPeer.start`.
+fn number_is_wanting(keys: &mut Lookup<'_>, myid: Option<i64>) {
+    let why = match myid {
+        None => "there must be a file myid in it, with this server's number".to_owned(),
+        Some(sid) => format!("its myid is {sid}, but there is no server.{sid}"),
+    };
+    keys.error("dataDir", &why);
+}
+
+/// A Java server that was stopped in the middle of a reconfiguration leaves the configuration that was proposed. It
+/// then asks for a quorum of that one, too; to ask only for one of the old could elect a second leader.
+/// Source: `QuorumPeerConfig.parse`.
+fn interrupted_reconfiguration(
+    keys: &mut Lookup<'_>,
+    sources: &ConfigSources,
+    committed: &Ensemble,
+) {
+    let Some((name, bytes)) = &sources.next_dynamic else {
+        return;
+    };
+    let raw = RawConfig::parse(bytes);
+    let (proposed, _) = Ensemble::parse(raw.entries(), true);
+    let line = raw.get("version").map(|entry| entry.line);
+    if proposed.version > committed.version {
+        let text = format!(
+            "version={:x}: a reconfiguration was proposed and is not complete, and this server cannot take part in \
+             it; let Java servers complete it, or remove the file if it was given up everywhere",
+            proposed.version
+        );
+        keys.push_in(name, Error, line, text);
+    } else {
+        let text = "no effect: the configuration in force is not older; the file can be removed"
+            .to_owned();
+        keys.push_in(name, Warning, line, text);
     }
 }

@@ -5,25 +5,26 @@
 use super::fill;
 use super::lookup::Lookup;
 use super::problem::Severity;
+use super::raw::RawEntry;
 use super::server::Config;
 
 /// Flags that must not be on, and what they promise.
 const REFUSED_FLAGS: [(&str, &str); 6] = [
     (
         "sslQuorum",
-        "TLS between servers is not built yet, and would be missing",
+        "TLS between servers is not built yet, and would be missing; switch it off on every server",
     ),
     (
         "quorum.auth.enableSasl",
-        "SASL between servers is not built yet, and would be missing",
+        "SASL between servers is not built yet, and would be missing; switch it off on every server",
     ),
     (
         "quorum.auth.learnerRequireSasl",
-        "SASL between servers is not built yet, and would be missing",
+        "SASL between servers is not built yet, and would be missing; switch it off on every server",
     ),
     (
         "quorum.auth.serverRequireSasl",
-        "SASL between servers is not built yet, and would be missing",
+        "SASL between servers is not built yet, and would be missing; switch it off on every server",
     ),
     (
         "enforce.auth.enabled",
@@ -44,18 +45,13 @@ pub(super) fn check(config: &Config, keys: &mut Lookup<'_>) {
     }
     sasl_flags_agree(keys);
     if keys.find("oraclePath").is_some() {
-        keys.error(
-            "oraclePath",
-            "not built yet, and it changes what a quorum is",
-        );
+        let why = "an oracle is not built yet, and it changes what a quorum is; \
+                   remove it on every server, or add a third voter";
+        keys.error("oraclePath", why);
     }
     for entry in keys.raw().entries() {
         if entry.key.starts_with("group") || entry.key.starts_with("weight") {
-            let text = format!(
-                "{}: not built yet, and it changes what a quorum is",
-                entry.key
-            );
-            keys.push(Severity::Error, Some(entry.line), text);
+            refuse_hierarchy(keys, &config.cfg_name, entry);
         }
     }
     let secure = fill::listener(keys, "secureClientPort", "secureClientPortAddress");
@@ -72,6 +68,16 @@ pub(super) fn check(config: &Config, keys: &mut Lookup<'_>) {
     } else if config.client_addr.is_none() {
         keys.warn("clientPort", "is not set, so no client can connect");
     }
+}
+
+/// Groups and weights, in zoo.cfg or in the dynamic file.
+pub(super) fn refuse_hierarchy(keys: &mut Lookup<'_>, file: &str, entry: &RawEntry) {
+    let text = format!(
+        "{}: hierarchical quorums are not built yet, and they change what a quorum is; \
+         remove groups and weights on every server",
+        entry.key
+    );
+    keys.push_in(file, Severity::Error, Some(entry.line), text);
 }
 
 /// Source: `QuorumPeerConfig.parseProperties`.

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::ensemble::HostPort;
+use super::ensemble::{HostPort, Role};
 use super::limits;
 use super::lookup::Lookup;
+use super::member::Membership;
 use super::problem::{Invalid, Problem, Severity};
 use super::raw::RawConfig;
-use super::{fill, mode, security};
+use super::{fill, member, mode, security};
 
 /// Texts a configuration is made of; whoever has a file system reads them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,6 +22,9 @@ pub struct ConfigSources {
     /// Name and bytes of the dynamic file that [`Pointers`] names; `None` if there is none or it
     /// cannot be read.
     pub dynamic: Option<(String, Vec<u8>)>,
+    /// Name and bytes of `<zoo.cfg>.dynamic.next`, which a Java server leaves in the middle of a reconfiguration;
+    /// `None` if there is none, or no dynamic file.
+    pub next_dynamic: Option<(String, Vec<u8>)>,
     /// Bytes of `<dataDir>/myid`; `None` if there is no such file.
     pub myid: Option<Vec<u8>>,
     /// `-Dname=value` in the order given; of equal names the last wins.
@@ -108,6 +112,8 @@ pub struct Config {
     /// Number of this server as `conf` shows it: 0 standalone. Ids of sessions use 1 then
     /// (`createSessionTracker`).
     pub server_id: i64,
+    /// What a member of an ensemble runs with; `None` for a server that stands alone.
+    pub member: Option<Membership>,
 
     /// `clientPort` and `clientPortAddress`; `None`: clients cannot connect.
     pub client_addr: Option<HostPort>,
@@ -270,6 +276,7 @@ impl Config {
         fill::fatal_values(&mut lookup);
         mode::decide(&mut config, &mut lookup, sources);
         security::check(&config, &mut lookup);
+        member::neglected(&mut config, &mut lookup);
         let problems = lookup.finish();
         if problems
             .iter()
@@ -289,6 +296,24 @@ impl Config {
             Ok(loaded) => loaded.config,
             Err(invalid) => unreachable!("the embedded defaults are not valid: {invalid}"),
         }
+    }
+
+    /// Whether this server stands alone: with `standaloneEnabled` also where it is the only server that is listed.
+    /// Source: `QuorumPeerConfig.isDistributed`.
+    pub fn is_standalone(&self) -> bool {
+        self.member.is_none()
+    }
+
+    /// Requests in work beyond which clients are made to wait. Each server that votes takes a share of what is
+    /// configured. Source: `ZooKeeperServer.getGlobalOutstandingLimit` and those that override it.
+    pub fn outstanding_limit(&self) -> usize {
+        let voter = self
+            .member
+            .as_ref()
+            .filter(|own| own.role == Role::Participant);
+        let voters = voter.map_or(0, |own| own.ensemble.voters());
+        let share = if voters > 2 { voters - 1 } else { 1 };
+        self.global_outstanding_limit / share
     }
 
     /// Connections the system may hold for a listener before they are accepted.

@@ -3,7 +3,7 @@
 //! Source: `QuorumPeerConfig.parseProperties` and the readers of system properties all over the
 //! Java server.
 
-use super::keys::Kind::{Bool, Decimal, Int, Long, Real, StrictDecimal, Text};
+use super::keys::Kind::{Bool, Decimal, Int, Long, Ratio, Real, StrictDecimal, Text};
 use super::keys::Support::{Ensemble, Honoured, NoEffect, NotYet};
 use super::keys::{Key, Kind, Scope, Support};
 
@@ -128,7 +128,7 @@ pub(super) const KEYS: &[Key] = &[
     prop("snapSizeLimitInKb", Long, ["4194304", "KB"], Honoured),
     prop("txnLogSizeLimitInKb", Long, ["-1", "KB"], Honoured),
     prop("commitLogCount", Decimal, ["500", "txns"], Ensemble),
-    prop("snapshotSizeFactor", Real, ["0.33", ""], Ensemble),
+    prop("snapshotSizeFactor", Ratio, ["0.33", ""], Ensemble),
     both("fsync.warningthresholdms", Long, ["1000", "ms"], Honoured),
     prop("forceSync", Text, ["yes", ""], Honoured),
     prop("flushDelay", Long, ["0", "ms"], BATCH),

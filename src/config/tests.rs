@@ -11,9 +11,9 @@ use super::keys::{self, Key, Scope, Support};
 use super::limits;
 use super::server::{Compression, Config, ConfigSources, Loaded, Pointers};
 
-const MINIMAL: &str = "dataDir=/d\nclientPort=2181\n";
+pub(super) const MINIMAL: &str = "dataDir=/d\nclientPort=2181\n";
 
-fn sources(cfg: &str) -> ConfigSources {
+pub(super) fn sources(cfg: &str) -> ConfigSources {
     ConfigSources {
         cfg_name: "zoo.cfg".to_owned(),
         cfg: cfg.into(),
@@ -21,7 +21,7 @@ fn sources(cfg: &str) -> ConfigSources {
     }
 }
 
-fn with_properties(cfg: &str, properties: &[(&str, &str)]) -> ConfigSources {
+pub(super) fn with_properties(cfg: &str, properties: &[(&str, &str)]) -> ConfigSources {
     let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     ConfigSources {
         system_properties: properties.iter().map(own).collect(),
@@ -30,7 +30,7 @@ fn with_properties(cfg: &str, properties: &[(&str, &str)]) -> ConfigSources {
 }
 
 /// The configuration, which must start, and its warnings as text.
-fn loaded(sources: &ConfigSources) -> (Config, Vec<String>) {
+pub(super) fn loaded(sources: &ConfigSources) -> (Config, Vec<String>) {
     match Config::parse(sources) {
         Ok(Loaded { config, warnings }) => {
             (config, warnings.iter().map(|w| w.to_string()).collect())
@@ -54,7 +54,7 @@ fn warned(rest: &str, expected: &[&str]) -> Config {
 }
 
 /// The errors with which a server does not start.
-fn errors_of(sources: &ConfigSources) -> Vec<String> {
+pub(super) fn errors_of(sources: &ConfigSources) -> Vec<String> {
     match Config::parse(sources) {
         Ok(_) => Vec::new(),
         Err(invalid) => invalid
@@ -67,8 +67,6 @@ fn errors_of(sources: &ConfigSources) -> Vec<String> {
 fn errors(rest: &str) -> Vec<String> {
     errors_of(&sources(&format!("{MINIMAL}{rest}")))
 }
-
-const NO_ENSEMBLES: &str = "ensembles are not built yet";
 
 /// A file of servers, with the file this server's number is in.
 fn ensemble_errors(cfg: &str, myid: Option<&str>) -> Vec<String> {
@@ -171,7 +169,8 @@ fn all_problems_come_at_once_each_with_its_line() {
          zoo.cfg:2: tickTime=0: must be at least 1 ms\n\
          zoo.cfg:3: clientPort=x: must be a number\n\
          zoo.cfg:4: reconfigEnabled=yes: must be true or false\n\
-         zoo.cfg:5: sslQuorum=true: TLS between servers is not built yet, and would be missing\n\
+         zoo.cfg:5: sslQuorum=true: TLS between servers is not built yet, and would be missing; \
+         switch it off on every server\n\
          zoo.cfg:1: tickTme: unknown key, did you mean tickTime?"
     );
 }
@@ -430,15 +429,18 @@ fn keys_that_would_let_somebody_in_stop_the_start() {
         ),
         (
             "quorum.auth.enableSasl=true",
-            "SASL between servers is not built yet, and would be missing",
+            "SASL between servers is not built yet, and would be missing; \
+             switch it off on every server",
         ),
         (
             "sslQuorum=true",
-            "TLS between servers is not built yet, and would be missing",
+            "TLS between servers is not built yet, and would be missing; \
+             switch it off on every server",
         ),
         (
             "oraclePath=/o",
-            "not built yet, and it changes what a quorum is",
+            "an oracle is not built yet, and it changes what a quorum is; \
+             remove it on every server, or add a third voter",
         ),
     ];
     for (line, why) in table {
@@ -446,11 +448,17 @@ fn keys_that_would_let_somebody_in_stop_the_start() {
     }
     assert_eq!(
         errors("weight.1=1"),
-        ["zoo.cfg:3: weight.1: not built yet, and it changes what a quorum is"]
+        [
+            "zoo.cfg:3: weight.1: hierarchical quorums are not built yet, and they change what a \
+          quorum is; remove groups and weights on every server"
+        ]
     );
     assert_eq!(
         errors("group.1=1"),
-        ["zoo.cfg:3: group.1: not built yet, and it changes what a quorum is"]
+        [
+            "zoo.cfg:3: group.1: hierarchical quorums are not built yet, and they change what a \
+          quorum is; remove groups and weights on every server"
+        ]
     );
     assert_eq!(errors("quorum.auth.serverRequireSasl=true").len(), 3);
     let property = with_properties(MINIMAL, &[("zookeeper.enforce.auth.enabled", "true")]);
@@ -569,24 +577,31 @@ fn the_table_of_standalone_and_ensemble_holds() {
     let voter = |n: u32| format!("server.{n}=h{n}:2888:3888\n");
     let observer = "server.9=o:2888:3888:observer\n";
     let limits = "initLimit=5\nsyncLimit=2\n";
-    let run = |servers: &str, standalone: bool| {
-        let cfg = format!("{limits}standaloneEnabled={standalone}\n{servers}");
-        ensemble_errors(&cfg, Some("1"))
+    let cfg = |servers: &str, standalone: bool| {
+        format!("{limits}standaloneEnabled={standalone}\n{servers}")
     };
-    let is_ensemble = |errors: &[String]| errors.len() == 1 && errors[0].contains(NO_ENSEMBLES);
-    assert!(run("", true).is_empty());
+    let run =
+        |servers: &str, standalone: bool| ensemble_errors(&cfg(servers, standalone), Some("1"));
+    let is_ensemble = |servers: &str, standalone: bool| {
+        let (config, _) = loaded(&ConfigSources {
+            myid: Some(b"1".to_vec()),
+            ..sources(&format!("{MINIMAL}{}", cfg(servers, standalone)))
+        });
+        !config.is_standalone()
+    };
+    assert!(!is_ensemble("", true));
     assert!(run(observer, true)[0].contains("observers need at least 2 participants"));
     assert!(run(observer, false)[0].contains("there must be a participant"));
     assert!(run("", false)[0].contains("there must be a participant"));
-    assert!(run(&voter(1), true).is_empty());
+    assert!(!is_ensemble(&voter(1), true));
     assert!(run(&(voter(1) + observer), true)[0].contains("observers need at least 2"));
-    assert!(is_ensemble(&run(&voter(1), false)));
-    assert!(is_ensemble(&run(&(voter(1) + observer), false)));
-    assert!(is_ensemble(&run(&(voter(1) + &voter(2)), true)));
-    assert!(is_ensemble(&run(
+    assert!(is_ensemble(&voter(1), false));
+    assert!(is_ensemble(&(voter(1) + observer), false));
+    assert!(is_ensemble(&(voter(1) + &voter(2)), true));
+    assert!(is_ensemble(
         &(voter(1) + &voter(2) + &voter(3) + observer),
         false
-    )));
+    ));
 }
 
 #[test]
@@ -599,8 +614,6 @@ fn an_ensemble_needs_its_limits_and_its_number() {
             "zoo.cfg: syncLimit: must be at least 1 tick (tickTime is 2000 ms)",
             "zoo.cfg:1: dataDir=/d: there must be a file myid in it, with this server's number",
             "zoo.cfg:3: initLimit=0: must be at least 1 tick (tickTime is 2000 ms)",
-            "zoo.cfg:5: ensembles are not built yet: \
-             this configuration has 3 voters and 0 observers",
         ]
     );
     let errors = ensemble_errors(&format!("initLimit=1\nsyncLimit=1\n{servers}"), Some("7"));
