@@ -181,6 +181,9 @@ pub fn config(input: &[u8]) {
     let sources = ConfigSources {
         cfg_name: "zoo.cfg".to_owned(),
         cfg: cfg.to_vec(),
+        next_dynamic: dynamic
+            .as_ref()
+            .map(|(_, text)| ("zoo.cfg.dynamic.next".to_owned(), text.clone())),
         dynamic,
         myid,
         system_properties: jvm::split_jvm_flags(&words).properties,

@@ -19,6 +19,9 @@ pub const SNAP_RETAIN_COUNT_MIN: u32 = 3;
 /// `ZKDatabase.DEFAULT_COMMIT_LOG_COUNT`.
 pub const COMMIT_LOG_COUNT_MIN: u32 = 500;
 
+/// Bytes of transactions kept for learners that come back, however few they are; the log on disk has more.
+pub const HISTORY_BYTES: usize = 64 << 20;
+
 /// Greatest number of a server where TTL nodes exist: their owner's first byte is 255. Source:
 /// `EphemeralType.MAX_EXTENDED_SERVER_ID`.
 pub const SERVER_ID_WITH_TTL_MAX: i64 = 0xfe;

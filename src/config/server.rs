@@ -304,6 +304,12 @@ impl Config {
         self.member.is_none()
     }
 
+    /// First byte of the ids of sessions that begin here. Source: `SessionTrackerImpl.initializeNextSessionId`,
+    /// `ZooKeeperServer.createSessionTracker`.
+    pub fn session_server_id(&self) -> u8 {
+        self.member.as_ref().map_or(1, |own| own.id.0 as u8)
+    }
+
     /// Requests in work beyond which clients are made to wait. Each server that votes takes a share of what is
     /// configured. Source: `ZooKeeperServer.getGlobalOutstandingLimit` and those that override it.
     pub fn outstanding_limit(&self) -> usize {

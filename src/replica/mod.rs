@@ -16,6 +16,7 @@ mod handshake;
 mod io;
 pub mod lane;
 pub mod large;
+pub mod membership;
 pub mod outbox;
 mod queue;
 mod read;

@@ -247,9 +247,7 @@ fn replica_options(config: &Config, auth: AuthOptions) -> ReplicaOptions {
         tick: config.tick_time,
         min_session_timeout: config.min_session_timeout,
         max_session_timeout: config.max_session_timeout,
-        // A server on its own makes ids as server 1. Source:
-        // `ZooKeeperServer.createSessionTracker`.
-        server_id: 1,
+        server_id: config.session_server_id(),
         prep: PrepOptions {
             enforce_quota: config.enforce_quota,
             reconfig_enabled: config.reconfig_enabled,
@@ -291,7 +289,7 @@ fn client_port(
             .jute_max_buffer
             .saturating_add(config.jute_extra_size),
         reply_backlog_bytes: limits::OUTBOX_REPLY_BYTES,
-        outstanding_limit: i64::try_from(config.global_outstanding_limit).unwrap_or(i64::MAX),
+        outstanding_limit: i64::try_from(config.outstanding_limit()).unwrap_or(i64::MAX),
         throttle_limit: throttle_limit(config),
         connection_throttle: connection_throttle(config, clock.mono()),
         large_requests: config
