@@ -70,6 +70,29 @@ pub const PATHS_PER_GUARD: usize = 1 << 10;
 /// Identities one connection may collect with `auth` packets.
 pub const IDENTITIES_PER_CONNECTION: usize = 1 << 10;
 
+/// What waits to be sent to one other server beyond which its connection is closed: it takes less than is written, and
+/// comes back for what it misses.
+pub const PEER_LINK_BYTES: usize = 64 << 20;
+
+/// What is left of the queue of a connection to another server when it counts as drained.
+pub const PEER_LINK_DRAINED_BYTES: usize = 256 << 10;
+
+/// What one connection to another server may hand to the commit loop at once.
+pub const PEER_LINK_BYTES_PER_ROUND: usize = 8 << 20;
+
+/// Learners that may be connected.
+pub const PEER_LINKS: usize = 4 << 10;
+
+/// Connections to the election or quorum port that have not said yet who they are, each.
+pub const PEERS_UNNAMED: usize = 128;
+
+/// Servers outside the configuration that may be connected to the election port: observers with ids of their own.
+pub const ELECTION_STRANGERS: usize = 1 << 10;
+
+const _: () = assert!(
+    PEER_LINK_BYTES > 4 * JUTE_MAX_BUFFER,
+    "a legal transaction must fit the queue of a link"
+);
 const _: () = assert!(
     OUTBOX_NOTIFICATION_BYTES > OUTBOX_REPLY_BYTES,
     "replies only push back"

@@ -60,6 +60,7 @@ impl CommitLoop {
             for message in messages.drain(..) {
                 match message {
                     Message::Input(input) => self.replica.step(now, input),
+                    Message::Peer(_) | Message::SnapshotReceived { .. } => unreachable!(),
                     Message::SnapshotDue => self.snapshot(),
                     Message::SnapshotDone(frozen) => self.replica.thaw(frozen),
                     Message::Stop => stopping = true,

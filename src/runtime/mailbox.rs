@@ -1,16 +1,29 @@
 //! The way into the commit loop: everyone pushes, the loop takes all there is at once.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
+use tokio::sync::Notify;
 
+use crate::config::limits;
 use crate::replica::Input;
-use crate::tree::Frozen;
+use crate::tree::{Frozen, Tree};
+use crate::zab;
 
 /// What the commit loop hears.
 pub enum Message {
     /// Something for the replica.
     Input(Input),
+    /// Something that another server, or the way to it, made happen.
+    Peer(zab::io::Input),
+    /// The snapshot that a leader sent is complete.
+    SnapshotReceived {
+        /// The connection it came over.
+        link: zab::io::LinkId,
+        /// What it holds.
+        tree: Box<Tree>,
+    },
     /// The log says that a snapshot is due.
     SnapshotDue,
     /// A snapshot was written, or failed.
@@ -21,12 +34,16 @@ pub enum Message {
 
 /// A queue whose reader sleeps while it is empty. A push costs a wake-up only then.
 ///
-/// Its length is bounded by its writers: connections stop reading while the server has too much to do, everyone else
-/// has one message in flight.
+/// Its length is bounded by its writers: connections stop reading while the server has too much to do, links to other
+/// servers wait for the next round once they have said enough in this one ([`Pace`]), everyone else has one message in
+/// flight.
 #[derive(Default)]
 pub struct Mailbox {
     state: Mutex<State>,
     filled: Condvar,
+    /// How often everything was taken.
+    rounds: AtomicU64,
+    taken: Notify,
 }
 
 #[derive(Default)]
@@ -69,5 +86,54 @@ impl Mailbox {
             state.asleep = false;
         }
         std::mem::swap(&mut state.messages, into);
+        drop(state);
+        self.rounds.fetch_add(1, Ordering::Release);
+        self.taken.notify_waiters();
+    }
+}
+
+/// Keeps one link to another server from filling the mailbox faster than it is emptied.
+#[derive(Default)]
+pub struct Pace {
+    round: u64,
+    bytes: usize,
+}
+
+impl Pace {
+    /// Counts `bytes` that went into `mailbox`; waits for the next round if that was enough for this one.
+    pub async fn keep(&mut self, mailbox: &Mailbox, bytes: usize) {
+        let round = mailbox.rounds.load(Ordering::Acquire);
+        if self.round != round {
+            (self.round, self.bytes) = (round, 0);
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes <= limits::PEER_LINK_BYTES_PER_ROUND {
+            return;
+        }
+        loop {
+            let taken = mailbox.taken.notified();
+            if mailbox.rounds.load(Ordering::Acquire) != self.round {
+                return;
+            }
+            taken.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_link_that_said_enough_waits_until_everything_is_taken() {
+        let (mailbox, mut pace) = (Mailbox::default(), Pace::default());
+        pace.keep(&mailbox, limits::PEER_LINK_BYTES_PER_ROUND).await;
+        tokio::select! {
+            biased;
+            () = pace.keep(&mailbox, 1) => panic!("it did not wait"),
+            () = std::future::ready(()) => {}
+        }
+        mailbox.take(&mut Vec::new(), Duration::ZERO);
+        pace.keep(&mailbox, limits::PEER_LINK_BYTES_PER_ROUND).await;
     }
 }

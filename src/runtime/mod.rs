@@ -3,9 +3,12 @@
 pub mod clock;
 mod commit_loop;
 mod data_lock;
+pub mod election_links;
 mod entropy;
 mod log_writer;
 pub mod mailbox;
+pub mod peer_links;
+pub mod ports;
 mod shutdown;
 mod snapshotter;
 mod wiring;

@@ -1,0 +1,387 @@
+//! The quorum port: connections between a leader and its learners.
+//!
+//! ```text
+//!   commit loop --- to_learner, to_leader, close, .. ---> queue per link ---> socket
+//!   commit loop <--- Joined, FromLearner, FromLeader, LinkLost, .. --- mailbox <--- socket
+//! ```
+//!
+//! The port is open as long as the server runs; whether anybody can be led is for the core to say. A connection that
+//! was accepted is nobody's until it has registered, which it has to do first and soon.
+//!
+//! The commit loop never waits for a socket: what it sends is queued, and the task of the connection is woken once at
+//! the end of the loop's round. A queue that grows beyond its budget costs the other side its connection. Connections
+//! are always read, so that acknowledgements arrive however much is on its way out.
+//! Source: `Leader.LearnerCnxAcceptor`, `LearnerHandler`, `Learner.connectToLeader`.
+
+mod link;
+mod outgoing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use jute::quorum::QuorumPacket;
+use parking_lot::Mutex;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::link::{Link, Side, refused};
+pub use self::outgoing::SnapshotSource;
+use super::mailbox::{Mailbox, Message};
+use super::ports::{self, Address, Complaints};
+use crate::base::ServerId;
+use crate::config::limits;
+use crate::storage::StorageError;
+use crate::tree::Tree;
+use crate::zab::io::{Input, LearnerKind, LinkId};
+use crate::zab::packet::{FromLeader, FromLearner, Registration, take_packet};
+
+/// Makes a tree of the stream behind a SNAP.
+pub trait SnapshotSink: Send {
+    /// Takes what it can use off the front of `bytes`. The tree, once the stream is complete; what is left then
+    /// belongs to the packets that follow.
+    ///
+    /// # Errors
+    /// If this is no snapshot.
+    fn feed(&mut self, bytes: &mut BytesMut) -> Result<Option<Box<Tree>>, StorageError>;
+}
+
+/// What the quorum port is told once.
+#[derive(Clone)]
+pub struct PeerPortOptions {
+    /// Quorum addresses of every server of the configuration, as configured.
+    pub members: BTreeMap<ServerId, Vec<Address>>,
+    /// How long a new connection may take to register (`tickTime * initLimit`).
+    pub registration_timeout: Duration,
+    /// How long reaching a leader may take in all (`connectToLearnerMasterLimit`, or else `initLimit`).
+    pub dial_timeout: Duration,
+    /// Time between two tries of it (`leaderConnectDelayDuringRetryMs`).
+    pub dial_pause: Duration,
+    /// Longest data of a packet, in bytes.
+    pub packet_limit: usize,
+    /// What reads a snapshot that a leader sends.
+    pub snapshots: Arc<dyn Fn() -> Box<dyn SnapshotSink> + Send + Sync>,
+}
+
+/// The open quorum port.
+#[derive(Clone)]
+pub struct PeerLinks {
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+    runtime: Handle,
+}
+
+struct Shared {
+    options: PeerPortOptions,
+    mailbox: Arc<Mailbox>,
+    links: Mutex<BTreeMap<LinkId, Arc<Link>>>,
+    /// The next connection's number.
+    next: AtomicU64,
+    /// Those that something was queued for in this round of the commit loop.
+    unflushed: Mutex<Vec<Arc<Link>>>,
+    /// Ends the dial under way.
+    dial: Mutex<CancellationToken>,
+    stop: CancellationToken,
+    complaints: Complaints,
+}
+
+impl PeerLinks {
+    /// Accepts on `listeners` and is ready to dial. To be called on a runtime.
+    pub fn start(
+        options: PeerPortOptions,
+        listeners: Vec<TcpListener>,
+        mailbox: Arc<Mailbox>,
+    ) -> PeerLinks {
+        let stop = CancellationToken::new();
+        let shared = Arc::new(Shared {
+            options,
+            mailbox,
+            links: Mutex::default(),
+            next: AtomicU64::new(1),
+            unflushed: Mutex::default(),
+            dial: Mutex::new(stop.child_token()),
+            stop,
+            complaints: Complaints::default(),
+        });
+        let links = PeerLinks {
+            shared,
+            tasks: TaskTracker::new(),
+            runtime: Handle::current(),
+        };
+        let unnamed = Arc::new(Semaphore::new(limits::PEERS_UNNAMED));
+        for listener in listeners {
+            links.spawn(links.clone().accept(listener, unnamed.clone()));
+        }
+        links
+    }
+
+    /// Queues a packet for a learner.
+    pub fn to_learner(&self, link: LinkId, packet: &FromLeader) {
+        self.queue(link, &packet.encode());
+    }
+
+    /// Queues a packet for the leader.
+    pub fn to_leader(&self, link: LinkId, packet: &FromLearner) {
+        self.queue(link, &packet.encode());
+    }
+
+    fn queue(&self, link: LinkId, packet: &QuorumPacket) {
+        let Some(link) = self.shared.link(link) else {
+            return;
+        };
+        let fits = link.outgoing.lock().push(packet);
+        if !fits {
+            return link.fail(&self.shared, "it takes less than there is to send");
+        }
+        self.shared.touch(link);
+    }
+
+    /// Wakes the connections that something was queued for since the last time.
+    pub fn flush(&self) {
+        for link in self.shared.unflushed.lock().drain(..) {
+            link.unflushed.store(false, Ordering::Release);
+            link.news.notify_one();
+        }
+    }
+
+    /// Closes a connection, once what waits is sent or a moment has passed. Nothing is heard of it any more.
+    pub fn close(&self, link: LinkId) {
+        if let Some(link) = self.shared.forget(link) {
+            link.close();
+        }
+    }
+
+    /// Reports [`Input::Drained`] once little is left of what waits now.
+    pub fn report_drained(&self, link: LinkId) {
+        if let Some(link) = self.shared.link(link) {
+            let drained = link.outgoing.lock().mark();
+            link.report_drained(&self.shared, drained.into());
+        }
+    }
+
+    /// Keeps a finished snapshot for a learner until it is asked for.
+    pub fn snapshot_ready(&self, link: LinkId, snapshot: Box<dyn SnapshotSource>) {
+        if let Some(link) = self.shared.link(link) {
+            *link.snapshot.lock() = Some(snapshot);
+        }
+    }
+
+    /// Queues the snapshot that was kept.
+    pub fn stream_snapshot(&self, link: LinkId) {
+        let Some(link) = self.shared.link(link) else {
+            return;
+        };
+        let Some(snapshot) = link.snapshot.lock().take() else {
+            return link.fail(&self.shared, "there is no snapshot for it");
+        };
+        link.outgoing.lock().push_snapshot(snapshot);
+        self.shared.touch(link);
+    }
+
+    /// Connects to `leader`; gives up what was being dialled before.
+    pub fn dial(&self, leader: ServerId) {
+        let attempt = self.shared.stop.child_token();
+        let last = std::mem::replace(&mut *self.shared.dial.lock(), attempt.clone());
+        last.cancel();
+        let links = self.clone();
+        self.spawn(async move {
+            attempt
+                .run_until_cancelled(links.dialled(leader, &attempt))
+                .await;
+        });
+    }
+
+    /// Gives up what is being dialled.
+    pub fn give_up_dial(&self) {
+        self.shared.dial.lock().cancel();
+    }
+
+    /// Closes everything.
+    pub async fn stop(&self) {
+        self.shared.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.shared.stop.clone();
+        let until_stopped = async move {
+            stop.run_until_cancelled_owned(work).await;
+        };
+        self.tasks.spawn_on(until_stopped, &self.runtime);
+    }
+
+    async fn accept(self, listener: TcpListener, unnamed: Arc<Semaphore>) {
+        loop {
+            let (stream, remote) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, most likely.
+                    self.shared.complaints.say(format_args!(
+                        "the quorum port cannot accept a connection: {error}; trying again"
+                    ));
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let Ok(place) = unnamed.clone().try_acquire_owned() else {
+                self.shared
+                    .complain(remote, "too many connections do not register");
+                continue;
+            };
+            let links = self.clone();
+            self.spawn(async move {
+                links.greet(stream, remote).await;
+                drop(place);
+            });
+        }
+    }
+
+    /// Waits for the registration.
+    async fn greet(&self, mut stream: TcpStream, remote: SocketAddr) {
+        let limit = self.shared.options.packet_limit.min(REGISTRATION_BYTES);
+        let hearing = async {
+            ports::prepare(&stream, false)?;
+            hear_registration(&mut stream, limit).await
+        };
+        let heard = tokio::time::timeout(self.shared.options.registration_timeout, hearing).await;
+        let (kind, registration, rest) = match heard {
+            Ok(Ok(heard)) => heard,
+            Ok(Err(error)) => return self.shared.complain(remote, error),
+            Err(_) => return self.shared.complain(remote, "it did not register in time"),
+        };
+        if self.shared.links.lock().len() >= limits::PEER_LINKS {
+            return self
+                .shared
+                .complain(remote, "too many learners are connected");
+        }
+        let name = match registration.server {
+            Some(server) => format!("server {server} at {remote}"),
+            None => format!("a server at {remote}"),
+        };
+        tracing::info!("{name} registers as {kind:?}");
+        let link = self.shared.add(name);
+        self.shared.mailbox.push(Message::Peer(Input::Joined {
+            link: link.id,
+            kind,
+            registration,
+        }));
+        self.spawn(link.run(self.shared.clone(), Side::Leader, stream, rest));
+    }
+
+    async fn dialled(&self, leader: ServerId, attempt: &CancellationToken) {
+        let options = &self.shared.options;
+        let addresses = options.members.get(&leader).map_or(&[][..], Vec::as_slice);
+        let deadline = Instant::now() + options.dial_timeout;
+        for number in 1..=DIAL_TRIES {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match ports::reach(addresses, left, false).await {
+                Ok(stream) => return self.reached(leader, stream, attempt),
+                Err(error) => tracing::info!(
+                    "server {leader}, which leads, cannot be reached yet (try {number}): {error}"
+                ),
+            }
+            if number < DIAL_TRIES && Instant::now() + options.dial_pause < deadline {
+                tokio::time::sleep(options.dial_pause).await;
+            }
+        }
+        self.unless_given_up(attempt, || Message::Peer(Input::LeaderUnreachable));
+    }
+
+    fn reached(&self, leader: ServerId, stream: TcpStream, attempt: &CancellationToken) {
+        let link = self.shared.add(format!("server {leader}, which leads"));
+        let id = link.id;
+        if self.unless_given_up(attempt, || Message::Peer(Input::LeaderReached { link: id })) {
+            self.spawn(link.run(self.shared.clone(), Side::Learner, stream, BytesMut::new()));
+        } else {
+            self.shared.forget(id);
+        }
+    }
+
+    /// Reports, unless the attempt was given up: then nothing of it is heard any more.
+    fn unless_given_up(
+        &self,
+        attempt: &CancellationToken,
+        report: impl FnOnce() -> Message,
+    ) -> bool {
+        let _current = self.shared.dial.lock();
+        let wanted = !attempt.is_cancelled();
+        if wanted {
+            self.shared.mailbox.push(report());
+        }
+        wanted
+    }
+}
+
+impl Shared {
+    fn link(&self, link: LinkId) -> Option<Arc<Link>> {
+        self.links.lock().get(&link).cloned()
+    }
+
+    fn add(&self, name: String) -> Arc<Link> {
+        let id = LinkId(self.next.fetch_add(1, Ordering::Relaxed));
+        let link = Arc::new(Link::new(id, name, self.stop.child_token()));
+        self.links.lock().insert(id, link.clone());
+        link
+    }
+
+    fn forget(&self, link: LinkId) -> Option<Arc<Link>> {
+        self.links.lock().remove(&link)
+    }
+
+    /// Has it woken at the end of the round.
+    fn touch(&self, link: Arc<Link>) {
+        if !link.unflushed.swap(true, Ordering::AcqRel) {
+            self.unflushed.lock().push(link);
+        }
+    }
+
+    fn complain(&self, remote: SocketAddr, why: impl std::fmt::Display) {
+        self.complaints.say(format_args!(
+            "{remote}: connection to the quorum port closed: {why}"
+        ));
+    }
+}
+
+/// The first packet of a connection, and what came behind it.
+async fn hear_registration(
+    stream: &mut TcpStream,
+    limit: usize,
+) -> io::Result<(LearnerKind, Registration, BytesMut)> {
+    let mut heard = BytesMut::with_capacity(REGISTRATION_BYTES);
+    loop {
+        if let Some(packet) = take_packet(&mut heard, limit).map_err(refused)? {
+            return match FromLearner::decode(packet).map_err(refused)? {
+                FromLearner::FollowerInfo(said) => Ok((LearnerKind::Follower, said, heard)),
+                FromLearner::ObserverInfo(said) => Ok((LearnerKind::Observer, said, heard)),
+                _ => Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "it does not begin with a registration",
+                )),
+            };
+        }
+        if stream.read_buf(&mut heard).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
+/// More than any registration needs.
+const REGISTRATION_BYTES: usize = 256;
+
+/// Pause after a failed accept.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Tries to reach a leader. Source: `Learner.LeaderConnector`.
+const DIAL_TRIES: u32 = 5;

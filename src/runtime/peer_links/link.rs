@@ -1,0 +1,325 @@
+//! One connection of the quorum port, whichever side dialled it.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use jute::Writer;
+use jute::quorum::QuorumPacket;
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use super::outgoing::{Next, Outgoing, SnapshotSource};
+use crate::runtime::mailbox::{Message, Pace};
+use crate::zab::LinkError;
+use crate::zab::io::{Input, LinkId};
+use crate::zab::packet::{FromLeader, FromLearner, take_packet};
+
+/// What the commit loop holds of a connection.
+pub struct Link {
+    pub id: LinkId,
+    /// Who is there, for people.
+    pub name: String,
+    pub outgoing: Mutex<Outgoing>,
+    /// Told that something waits.
+    pub news: Notify,
+    /// Whether it is to be told at the end of the commit loop's round.
+    pub unflushed: AtomicBool,
+    /// A finished snapshot for the learner.
+    pub snapshot: Mutex<Option<Box<dyn SnapshotSource>>>,
+    /// Nothing is reported of it any more.
+    over: AtomicBool,
+    /// Nobody wants to hear it any more; what waits is still sent.
+    closing: CancellationToken,
+    /// It ends now.
+    end: CancellationToken,
+}
+
+/// Which side of a connection this server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// It was dialled: a learner is there.
+    Leader,
+    /// It dialled: a leader is there.
+    Learner,
+}
+
+impl Link {
+    pub fn new(id: LinkId, name: String, end: CancellationToken) -> Link {
+        Link {
+            id,
+            name,
+            outgoing: Mutex::default(),
+            news: Notify::new(),
+            unflushed: AtomicBool::new(false),
+            snapshot: Mutex::new(None),
+            over: AtomicBool::new(false),
+            closing: end.child_token(),
+            end,
+        }
+    }
+
+    /// Ends the connection and says so, unless that was done before or it was closed.
+    pub fn fail(&self, shared: &Shared, why: impl std::fmt::Display) {
+        if !self.over.swap(true, Ordering::AcqRel) {
+            shared
+                .complaints
+                .say(format_args!("{}: connection lost: {why}", self.name));
+            shared.forget(self.id);
+            shared
+                .mailbox
+                .push(Message::Peer(Input::LinkLost { link: self.id }));
+        }
+        self.end.cancel();
+    }
+
+    /// Ends the connection once what waits is sent, or a moment has passed.
+    pub fn close(&self) {
+        self.over.store(true, Ordering::Release);
+        self.closing.cancel();
+    }
+
+    /// Runs until the connection fails or is closed. `heard` came behind the first packet.
+    pub async fn run(
+        self: Arc<Self>,
+        shared: Arc<Shared>,
+        side: Side,
+        stream: TcpStream,
+        heard: BytesMut,
+    ) {
+        let (from, to) = stream.into_split();
+        let mut sending = Sending {
+            to,
+            pieces: VecDeque::new(),
+            amid_snapshot: false,
+        };
+        let failure = tokio::select! {
+            () = self.closing.cancelled() => None,
+            ended = self.hear(&shared, side, from, heard) => Some(ended),
+            ended = self.tell(&shared, &mut sending, false) => Some(ended),
+        };
+        match failure {
+            Some(Ok(())) => self.fail(&shared, "the other side closed it"),
+            Some(Err(error)) => self.fail(&shared, error),
+            None if sending.amid_snapshot => {}
+            None => {
+                let rest = self.tell(&shared, &mut sending, true);
+                tokio::select! {
+                    () = self.end.cancelled() => {}
+                    _ = tokio::time::timeout(CLOSE_PATIENCE, rest) => {}
+                }
+            }
+        }
+    }
+
+    /// Ends well at the end of the stream.
+    async fn hear(
+        &self,
+        shared: &Shared,
+        side: Side,
+        mut from: OwnedReadHalf,
+        mut heard: BytesMut,
+    ) -> io::Result<()> {
+        let (mut pace, mut messages) = (Pace::default(), Vec::new());
+        loop {
+            let before = heard.len();
+            while let Some(packet) =
+                take_packet(&mut heard, shared.options.packet_limit).map_err(refused)?
+            {
+                let Some(input) = self.understand(shared, side, packet)? else {
+                    continue;
+                };
+                let is_snapshot = matches!(
+                    &input,
+                    Input::FromLeader {
+                        packet: FromLeader::Snap(_),
+                        ..
+                    }
+                );
+                messages.push(Message::Peer(input));
+                if is_snapshot {
+                    shared.mailbox.push_all(&mut messages);
+                    self.hear_snapshot(shared, &mut from, &mut heard).await?;
+                }
+            }
+            let bytes = before.saturating_sub(heard.len()) + messages.len() * OVERHEAD_BYTES;
+            shared.mailbox.push_all(&mut messages);
+            pace.keep(&shared.mailbox, bytes).await;
+            heard.reserve(READ_BYTES);
+            if from.read_buf(&mut heard).await? == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// None for what no version knows, which Java passes over, too.
+    fn understand(
+        &self,
+        shared: &Shared,
+        side: Side,
+        packet: QuorumPacket,
+    ) -> io::Result<Option<Input>> {
+        let link = self.id;
+        let input = match side {
+            Side::Leader => {
+                FromLearner::decode(packet).map(|packet| Input::FromLearner { link, packet })
+            }
+            Side::Learner => {
+                FromLeader::decode(packet).map(|packet| Input::FromLeader { link, packet })
+            }
+        };
+        match input {
+            Ok(input) => Ok(Some(input)),
+            Err(error @ LinkError::UnknownPacket(_)) => {
+                shared
+                    .complaints
+                    .say(format_args!("{}: passed over: {error}", self.name));
+                Ok(None)
+            }
+            Err(error) => Err(refused(error)),
+        }
+    }
+
+    /// The stream behind a SNAP.
+    async fn hear_snapshot(
+        &self,
+        shared: &Shared,
+        from: &mut OwnedReadHalf,
+        heard: &mut BytesMut,
+    ) -> io::Result<()> {
+        let mut sink = (shared.options.snapshots)();
+        loop {
+            if let Some(tree) = sink.feed(heard).map_err(refused)? {
+                let link = self.id;
+                shared
+                    .mailbox
+                    .push(Message::SnapshotReceived { link, tree });
+                return Ok(());
+            }
+            heard.reserve(SNAPSHOT_READ_BYTES);
+            if from.read_buf(heard).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    /// Sends what comes; `to_the_end` only until nothing waits.
+    async fn tell(
+        &self,
+        shared: &Shared,
+        sending: &mut Sending,
+        to_the_end: bool,
+    ) -> io::Result<()> {
+        loop {
+            while !sending.pieces.is_empty() {
+                let bytes = sending.some().await?;
+                let drained = self.outgoing.lock().sent(bytes);
+                self.report_drained(shared, drained);
+            }
+            let next = self.outgoing.lock().take(&mut sending.pieces);
+            match next {
+                Next::Bytes => {}
+                Next::Nothing if to_the_end => return sending.to.shutdown().await,
+                Next::Nothing => self.news.notified().await,
+                Next::Snapshot(snapshot) => {
+                    sending.snapshot(snapshot).await?;
+                    let drained = self.outgoing.lock().sent_snapshot();
+                    self.report_drained(shared, drained);
+                }
+            }
+        }
+    }
+
+    /// Says `count` times that it is drained, unless it was closed.
+    pub fn report_drained(&self, shared: &Shared, count: usize) {
+        if !self.over.load(Ordering::Acquire) {
+            for _ in 0..count {
+                shared
+                    .mailbox
+                    .push(Message::Peer(Input::Drained { link: self.id }));
+            }
+        }
+    }
+}
+
+/// The way out, and what is halfway through it.
+struct Sending {
+    to: OwnedWriteHalf,
+    pieces: VecDeque<Bytes>,
+    /// Nothing can follow when it is cut off here.
+    amid_snapshot: bool,
+}
+
+impl Sending {
+    /// One write; how many bytes it took.
+    async fn some(&mut self) -> io::Result<usize> {
+        let slices: Vec<IoSlice<'_>> = self
+            .pieces
+            .iter()
+            .map(|piece| IoSlice::new(piece))
+            .collect();
+        let written = self.to.write_vectored(&slices).await?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        let mut left = written;
+        while let Some(piece) = self.pieces.front_mut().filter(|_| left > 0) {
+            let taken = left.min(piece.len());
+            piece.advance(taken);
+            left -= taken;
+            if piece.is_empty() {
+                self.pieces.pop_front();
+            }
+        }
+        Ok(written)
+    }
+
+    /// Sends a whole snapshot and the words that end it. Files are read on a thread that may block.
+    async fn snapshot(&mut self, mut snapshot: Box<dyn SnapshotSource>) -> io::Result<()> {
+        self.amid_snapshot = true;
+        loop {
+            let reading = tokio::task::spawn_blocking(move || {
+                let piece = snapshot.next_piece();
+                (snapshot, piece)
+            });
+            let (back, piece) = reading.await.map_err(io::Error::other)?;
+            snapshot = back;
+            match piece? {
+                Some(piece) => self.to.write_all(&piece).await?,
+                None => break,
+            }
+        }
+        let mut end = BytesMut::new();
+        Writer::for_file(&mut end).text(Some(SIGNATURE));
+        self.to.write_all(&end).await?;
+        self.amid_snapshot = false;
+        Ok(())
+    }
+}
+
+pub fn refused(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+/// Ends the stream behind a SNAP. Source: `LearnerHandler.run`.
+const SIGNATURE: &str = "BenWasHere";
+
+/// How long a closed connection may take for what still waits.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Room for what is read at once.
+const READ_BYTES: usize = 16 << 10;
+
+/// The same within a snapshot.
+const SNAPSHOT_READ_BYTES: usize = 256 << 10;
+
+/// What a packet costs beside its bytes while it waits.
+const OVERHEAD_BYTES: usize = 128;

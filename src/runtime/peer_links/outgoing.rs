@@ -1,0 +1,278 @@
+//! What waits to be sent over one connection of the quorum port, in order.
+
+use std::collections::VecDeque;
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use jute::quorum::QuorumPacket;
+use jute::{Wire, Writer};
+
+use crate::config::limits;
+
+/// A snapshot on its way to a learner: the body of its file, piece by piece.
+pub trait SnapshotSource: Send {
+    /// The next piece; None at the end. Blocks.
+    ///
+    /// # Errors
+    /// The file cannot be read on.
+    fn next_piece(&mut self) -> io::Result<Option<Bytes>>;
+}
+
+/// Packets, and snapshots between them.
+///
+/// Small packets share a buffer, so that many of them make one write. The data of a large one is shared with all other
+/// connections it goes to.
+#[derive(Default)]
+pub struct Outgoing {
+    queue: VecDeque<Item>,
+    /// Packets behind the queue.
+    open: BytesMut,
+    /// Bytes of packets that came in and that went out, ever.
+    queued: u64,
+    sent: u64,
+    /// The same for snapshots.
+    snapshots_queued: u64,
+    snapshots_sent: u64,
+    marks: VecDeque<Mark>,
+}
+
+enum Item {
+    Bytes(Bytes),
+    Snapshot(Box<dyn SnapshotSource>),
+}
+
+/// Where the queue ended when somebody asked to be told that it is drained up to there.
+struct Mark {
+    queued: u64,
+    snapshots: u64,
+}
+
+/// What to send next.
+pub enum Next {
+    /// Nothing waits.
+    Nothing,
+    /// Some bytes were handed out.
+    Bytes,
+    /// A whole snapshot, by itself.
+    Snapshot(Box<dyn SnapshotSource>),
+}
+
+impl Outgoing {
+    /// Appends a packet. False if that is more than a connection may have waiting; a packet of any size may wait
+    /// alone.
+    pub fn push(&mut self, packet: &QuorumPacket) -> bool {
+        let shared = packet
+            .data
+            .as_ref()
+            .filter(|data| data.len() >= SHARED_FROM);
+        let before = self.open.len();
+        let size = match shared {
+            None => {
+                packet.write(&mut Writer::for_file(&mut self.open));
+                self.open.len() - before
+            }
+            Some(data) => {
+                let mut w = Writer::for_file(&mut self.open);
+                w.i32(packet.kind);
+                w.i64(packet.zxid);
+                w.i32(data.len() as i32);
+                let head = self.open.len() - before;
+                self.close_buffer();
+                self.queue.push_back(Item::Bytes(data.clone()));
+                packet
+                    .auth_info
+                    .write(&mut Writer::for_file(&mut self.open));
+                head + data.len() + self.open.len()
+            }
+        };
+        let waited = self.waiting();
+        self.queued += size as u64;
+        waited == 0 || self.waiting() <= limits::PEER_LINK_BYTES as u64
+    }
+
+    /// Appends a snapshot, which counts for nothing: it is read from its file as it is sent.
+    pub fn push_snapshot(&mut self, snapshot: Box<dyn SnapshotSource>) {
+        self.close_buffer();
+        self.queue.push_back(Item::Snapshot(snapshot));
+        self.snapshots_queued += 1;
+    }
+
+    /// Asks to be told once, by [`Outgoing::sent`] or [`Outgoing::sent_snapshot`], that little is left of what waits
+    /// now. True if that is so already.
+    pub fn mark(&mut self) -> bool {
+        self.marks.push_back(Mark {
+            queued: self.queued,
+            snapshots: self.snapshots_queued,
+        });
+        self.reached() > 0
+    }
+
+    /// Hands out what goes next: bytes into `into`, not much more than a write takes, or a snapshot.
+    pub fn take(&mut self, into: &mut VecDeque<Bytes>) -> Next {
+        let mut taken = 0;
+        while taken < BYTES_AT_ONCE && into.len() < PIECES_AT_ONCE {
+            if self.queue.is_empty() {
+                self.close_buffer();
+            }
+            match self.queue.pop_front() {
+                Some(Item::Bytes(bytes)) => {
+                    taken += bytes.len();
+                    into.push_back(bytes);
+                }
+                Some(Item::Snapshot(snapshot)) if into.is_empty() => {
+                    return Next::Snapshot(snapshot);
+                }
+                Some(snapshot) => {
+                    self.queue.push_front(snapshot);
+                    break;
+                }
+                None => break,
+            }
+        }
+        match into.is_empty() {
+            true => Next::Nothing,
+            false => Next::Bytes,
+        }
+    }
+
+    /// `bytes` of what was handed out are with the system. Returns how many marks are reached by that.
+    pub fn sent(&mut self, bytes: usize) -> usize {
+        self.sent += bytes as u64;
+        self.reached()
+    }
+
+    /// The snapshot that was handed out is with the system. Returns how many marks are reached by that.
+    pub fn sent_snapshot(&mut self) -> usize {
+        self.snapshots_sent += 1;
+        self.reached()
+    }
+
+    /// Bytes of packets that wait.
+    pub fn waiting(&self) -> u64 {
+        self.queued - self.sent
+    }
+
+    fn reached(&mut self) -> usize {
+        let little = limits::PEER_LINK_DRAINED_BYTES as u64;
+        let (sent, snapshots) = (self.sent, self.snapshots_sent);
+        let is_reached = |mark: &Mark| mark.queued <= sent + little && mark.snapshots <= snapshots;
+        let count = self
+            .marks
+            .iter()
+            .take_while(|mark| is_reached(mark))
+            .count();
+        self.marks.drain(..count);
+        count
+    }
+
+    fn close_buffer(&mut self) {
+        if !self.open.is_empty() {
+            self.queue
+                .push_back(Item::Bytes(self.open.split().freeze()));
+        }
+    }
+}
+
+/// Data from this size on is not copied.
+const SHARED_FROM: usize = 4 << 10;
+
+/// What is handed out at once.
+const BYTES_AT_ONCE: usize = 256 << 10;
+
+/// Pieces that one write takes; the system's own limit is 1024.
+const PIECES_AT_ONCE: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Pieces(Vec<&'static [u8]>);
+
+    impl SnapshotSource for Pieces {
+        fn next_piece(&mut self) -> io::Result<Option<Bytes>> {
+            Ok(self.0.pop().map(Bytes::from_static))
+        }
+    }
+
+    fn packet(size: usize) -> QuorumPacket {
+        QuorumPacket {
+            kind: 2,
+            zxid: size as i64,
+            data: Some(vec![7; size].into()),
+            auth_info: None,
+        }
+    }
+
+    fn encoded(packets: &[QuorumPacket]) -> Vec<u8> {
+        let mut out = BytesMut::new();
+        packets
+            .iter()
+            .for_each(|packet| packet.write(&mut Writer::for_file(&mut out)));
+        out.to_vec()
+    }
+
+    fn drain(outgoing: &mut Outgoing) -> Vec<u8> {
+        let (mut all, mut pieces) = (Vec::new(), VecDeque::new());
+        while let Next::Bytes = outgoing.take(&mut pieces) {
+            for piece in pieces.drain(..) {
+                outgoing.sent(piece.len());
+                all.extend_from_slice(&piece);
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn packets_of_all_sizes_come_out_as_they_went_in() {
+        let packets: Vec<_> = [0, 100, SHARED_FROM, 1, BYTES_AT_ONCE + 1, SHARED_FROM, 3]
+            .map(packet)
+            .to_vec();
+        let mut outgoing = Outgoing::default();
+        for packet in &packets {
+            assert!(outgoing.push(packet));
+        }
+        assert_eq!(outgoing.waiting(), encoded(&packets).len() as u64);
+        assert_eq!(drain(&mut outgoing), encoded(&packets));
+        assert_eq!(outgoing.waiting(), 0);
+    }
+
+    #[test]
+    fn the_budget_counts_what_waits_and_lets_one_packet_of_any_size_in() {
+        let mut outgoing = Outgoing::default();
+        assert!(outgoing.push(&packet(limits::PEER_LINK_BYTES + 1)));
+        assert!(!outgoing.push(&packet(0)));
+        drain(&mut outgoing);
+        assert!(outgoing.push(&packet(limits::PEER_LINK_BYTES / 2)));
+        assert!(outgoing.push(&packet(limits::PEER_LINK_BYTES / 4)));
+        assert!(!outgoing.push(&packet(limits::PEER_LINK_BYTES / 4)));
+    }
+
+    #[test]
+    fn a_snapshot_keeps_its_place_and_costs_no_budget() {
+        let mut outgoing = Outgoing::default();
+        outgoing.push(&packet(1));
+        outgoing.push_snapshot(Box::new(Pieces(vec![b"body"])));
+        outgoing.push(&packet(2));
+        let mut pieces = VecDeque::new();
+        assert!(matches!(outgoing.take(&mut pieces), Next::Bytes));
+        assert_eq!(pieces.pop_front().unwrap(), encoded(&[packet(1)]));
+        assert!(matches!(outgoing.take(&mut pieces), Next::Snapshot(_)));
+        outgoing.sent_snapshot();
+        assert_eq!(drain(&mut outgoing), encoded(&[packet(2)]));
+    }
+
+    #[test]
+    fn a_mark_is_reached_when_little_is_left_before_it() {
+        let mut outgoing = Outgoing::default();
+        assert!(outgoing.mark(), "nothing waits");
+        outgoing.push(&packet(limits::PEER_LINK_DRAINED_BYTES * 2));
+        assert!(!outgoing.mark());
+        let size = outgoing.waiting() as usize;
+        outgoing.push_snapshot(Box::new(Pieces(vec![])));
+        assert!(!outgoing.mark());
+        let enough = size - limits::PEER_LINK_DRAINED_BYTES;
+        assert_eq!(outgoing.sent(enough - 1), 0);
+        assert_eq!(outgoing.sent(1), 1, "the second waits for the snapshot");
+        assert_eq!(outgoing.sent_snapshot(), 1);
+    }
+}
