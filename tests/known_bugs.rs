@@ -38,6 +38,8 @@ struct Server {
     replica: Replica,
     conns: u64,
     log: Vec<(Zxid, Bytes)>,
+    /// How much of it was reported durable.
+    durable: usize,
 }
 
 /// What a client got.
@@ -79,6 +81,7 @@ impl Server {
             gate,
             conns: 0,
             log: Vec::new(),
+            durable: 0,
         };
         server.sync();
         server
@@ -90,7 +93,8 @@ impl Server {
         self.replica.take_outputs(&mut outputs);
         self.log
             .extend(outputs.into_iter().filter_map(Output::into_record));
-        if let Some((upto, _)) = self.log.last() {
+        let reported = std::mem::replace(&mut self.durable, self.log.len());
+        if let Some((upto, _)) = self.log[reported..].last() {
             self.replica.step(self.now, Input::Logged { upto: *upto });
             while self.replica.is_behind() {
                 self.replica.catch_up(self.now);
