@@ -408,6 +408,8 @@ class Network:
 
     def __exit__(self, *_):
         for sid in range(1, self._size + 1):
+            # The link goes at once; a namespace only with its last process, and some time later.
+            _ip("link", "del", f"{self._tag}v{sid}", check=False)
             _ip("netns", "del", self._name(sid), check=False)
         _ip("link", "del", self._bridge, check=False)
 
