@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
 /// Between two attempts of a probe.
-const PAUSE: Duration = Duration::from_millis(3);
+const PAUSE: Duration = Duration::from_millis(5);
 /// A server that accepted a connection and says nothing for so long is tried again.
 const ATTEMPT: Duration = Duration::from_secs(2);
 /// Longer than this is no failover.

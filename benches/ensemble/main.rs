@@ -74,6 +74,9 @@ struct Options {
     /// Few requests and one round: shows that everything runs, measures nothing.
     #[arg(long)]
     tiny: bool,
+    /// Leave the servers' folders, with their logs, where they are.
+    #[arg(long)]
+    keep: bool,
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
@@ -137,7 +140,7 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<Report, String> {
     let mut report = Report::default();
-    let folder = Folder::new()?;
+    let folder = Folder::new(options.keep)?;
     let speeds = [Measure::Writes, Measure::Ladder, Measure::Reads];
     if speeds.iter().any(|measure| options.wants(*measure)) {
         compare_speeds(options, &folder.0.join("speed"), &mut report)?;
@@ -151,21 +154,26 @@ fn run(options: &Options) -> Result<Report, String> {
     Ok(report)
 }
 
-/// Where the servers keep their data; removed when dropped.
-struct Folder(PathBuf);
+/// Where the servers keep their data; removed when dropped, unless it is to be kept.
+struct Folder(PathBuf, bool);
 
 impl Folder {
-    fn new() -> Result<Self, String> {
+    fn new(keep: bool) -> Result<Self, String> {
         let name = format!("ensemble-{}", std::process::id());
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        Ok(Folder(path))
+        if keep {
+            println!("folders: {}", path.display());
+        }
+        Ok(Folder(path, keep))
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).ok();
+        if !self.1 {
+            fs::remove_dir_all(&self.0).ok();
+        }
     }
 }
 
@@ -218,6 +226,8 @@ fn compare_failover(
         }
     }
     drop(ensembles);
-    fs::remove_dir_all(home).ok();
+    if !options.keep {
+        fs::remove_dir_all(home).ok();
+    }
     Ok(())
 }
