@@ -209,6 +209,7 @@ fn recover(disk: &Arc<dyn Disk>, dirs: &Dirs, config: &Config) -> Result<Tree, S
         create_database: true,
         trust_empty_snapshot: config.snapshot_trust_empty,
         snapshot: snapshot_options(config),
+        ..RecoverOptions::default()
     };
     let recovered = storage::recover(disk, dirs, &options)?;
     for note in &recovered.notes {

@@ -166,10 +166,25 @@ pub enum StorageError {
         /// Where the log ends.
         last: Zxid,
     },
-    /// There is no log to cut.
-    #[error("{} holds no record at or before {to}: the log cannot be cut there", dir.display())]
+    /// The note about what is being done to the files cannot be read.
+    #[error(
+        "{}: {found:?} says nothing about the truncation or installation that was going on; remove the file to start \
+         from whatever there is",
+        path.display()
+    )]
+    Intent {
+        /// The file.
+        path: PathBuf,
+        /// How it begins.
+        found: String,
+    },
+    /// There is nothing to begin with.
+    #[error(
+        "no snapshot in {} is known to hold nothing behind {to}: the history cannot be cut there",
+        dir.display()
+    )]
     NothingToCut {
-        /// Folder of the logs.
+        /// Folder of the snapshots.
         dir: PathBuf,
         /// Where to cut.
         to: Zxid,

@@ -23,6 +23,8 @@ pub const INITIALIZE: &str = "initialize";
 const LOG: &str = "log";
 const SNAPSHOT: &str = "snapshot";
 const TMP: &str = ".tmp";
+const ASIDE: &str = "aside.";
+const RECEIVED: &str = "received.";
 
 impl Dirs {
     /// The folders below `dataDir` and `dataLogDir`.
@@ -103,6 +105,25 @@ pub fn unfinished_name(name: &str) -> String {
     format!("{name}{TMP}")
 }
 
+/// The `n`th name for a file that is kept and not used any more. It begins in another way, because Java reads
+/// `snapshot.5.aside` as a snapshot.
+pub fn aside_name(name: &str, n: u32) -> String {
+    match n {
+        0 => format!("{ASIDE}{name}"),
+        n => format!("{ASIDE}{name}.{n}"),
+    }
+}
+
+/// Name under which a snapshot that came from a leader is kept until it is decided that it counts.
+pub fn received_name(name: &str) -> String {
+    format!("{RECEIVED}{name}")
+}
+
+/// Whether a file is one that [`received_name`] names.
+pub fn is_received(name: &str) -> bool {
+    name.starts_with(RECEIVED)
+}
+
 /// The zxid in the name of a log file.
 /// Source: `Util.getZxidFromName`.
 pub fn parse_log(name: &str) -> Option<Zxid> {
@@ -174,6 +195,8 @@ mod tests {
             "snapshot.",
             "snapshot.xyz",
             "snapshots.1",
+            "aside.snapshot.1",
+            "received.snapshot.1",
             "log.1",
             "",
         ] {

@@ -2,10 +2,12 @@
 
 use super::snapshot::{self, SnapshotOptions};
 use super::txnlog::{End, LogReader, Record, Step, cut_file};
-use super::{Dirs, Disk, StorageError, names};
+use super::{Dirs, Disk, StorageError, intent, names};
 use crate::base::Zxid;
 use crate::tree::{Tree, TreeOptions};
+use bytes::Bytes;
 use jute::txn::{LoggedTxn, Txn};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,6 +24,10 @@ pub struct RecoverOptions {
     pub trust_empty_snapshot: bool,
     /// How the snapshot is written that a new database begins with.
     pub snapshot: SnapshotOptions,
+    /// How many records of the end of the log are handed out.
+    pub tail_count: usize,
+    /// How many bytes of payload these may have together.
+    pub tail_bytes: usize,
 }
 
 impl Default for RecoverOptions {
@@ -32,6 +38,8 @@ impl Default for RecoverOptions {
             create_database: true,
             trust_empty_snapshot: false,
             snapshot: SnapshotOptions::default(),
+            tail_count: 0,
+            tail_bytes: 0,
         }
     }
 }
@@ -68,6 +76,12 @@ pub struct Recovered {
     pub last_zxid: Zxid,
     /// What the tree was built on.
     pub base: Base,
+    /// Where the replay began: the log holds everything behind it. What is older may have holes, where a server
+    /// received a snapshot.
+    pub base_zxid: Zxid,
+    /// The end of the log as far as [`RecoverOptions::tail_count`] and [`RecoverOptions::tail_bytes`] permit: the
+    /// payloads of the last records behind the base, in strictly ascending order.
+    pub tail: Vec<(Zxid, Bytes)>,
     /// Files that were passed over, with the reason.
     pub skipped: Vec<(PathBuf, String)>,
     /// Log records applied to the base.
@@ -78,10 +92,11 @@ pub struct Recovered {
     pub notes: Vec<String>,
 }
 
-/// Finds back to the last durable state, then tidies up what a crash left.
+/// Completes a truncation or an installation that was interrupted, finds back to the last durable state, then tidies
+/// up what a crash left.
 ///
 /// # Errors
-/// Whatever stands between the files and all that was acknowledged; the files are then as they were.
+/// Whatever stands between the files and all that was acknowledged; no more of the files is changed then.
 /// Source: `FileTxnSnapLog.restore`, `fastForwardFromEdits`. Differs from Java: nothing is deleted from the tree, no
 /// snapshot is taken of what was loaded, and a history with a hole does not start.
 pub fn recover(
@@ -92,9 +107,11 @@ pub fn recover(
     dirs.prepare(disk.as_ref(), options.create_dirs)?;
     let marker = dirs.initialize_marker();
     let marked = disk.open(&marker).is_ok();
-    let mut start = Start::find(disk.as_ref(), dirs, options)?;
+    let notes = intent::resume(disk.as_ref(), dirs, &options.tree)?;
+    let mut start = Start::find(disk.as_ref(), dirs, options, Zxid(i64::MAX))?;
     let logs = names::sorted(disk.as_ref(), &dirs.log, names::parse_log)?;
-    let mut replay = Replay::new(disk.as_ref(), &mut start);
+    let mut replay = Replay::new(disk.as_ref(), &mut start, options, Zxid(i64::MAX));
+    replay.notes = notes;
     match &start.base {
         Base::Snapshot(_) => replay.run(logs_behind(&logs, replay.base))?,
         _ if options.trust_empty_snapshot => replay.run(&logs)?,
@@ -120,6 +137,46 @@ pub fn recover(
     Ok(recovered)
 }
 
+/// What the files hold up to a zxid.
+pub(super) struct Rewound {
+    /// The tree as it was there.
+    pub tree: Tree,
+    /// Its last zxid; less than what was asked for if there is nothing in between.
+    pub last_zxid: Zxid,
+    /// The snapshot it was built on.
+    pub base: PathBuf,
+}
+
+/// Builds the tree as it was at `to`, or as shortly before as the files allow. Changes nothing.
+///
+/// # Errors
+/// As [`recover`]; without a snapshot that is known to hold nothing behind `to`, [`StorageError::NothingToCut`].
+pub(super) fn rewind(
+    disk: &dyn Disk,
+    dirs: &Dirs,
+    options: &RecoverOptions,
+    to: Zxid,
+) -> Result<Rewound, StorageError> {
+    let mut start = Start::find(disk, dirs, options, to)?;
+    let Base::Snapshot(base) = start.base.clone() else {
+        return Err(StorageError::NothingToCut {
+            dir: dirs.data.clone(),
+            to,
+        });
+    };
+    let logs = names::sorted(disk, &dirs.log, names::parse_log)?;
+    let mut replay = Replay::new(disk, &mut start, options, to);
+    if replay.base < to {
+        replay.run(logs_behind(&logs, replay.base))?;
+    }
+    replay.finish(&start)?;
+    Ok(Rewound {
+        last_zxid: replay.last,
+        tree: replay.tree,
+        base,
+    })
+}
+
 /// The snapshot to begin with.
 struct Start {
     tree: Option<Tree>,
@@ -129,12 +186,22 @@ struct Start {
     skipped: Vec<(PathBuf, String)>,
     /// The newest snapshot that was passed over.
     newest_skipped: Option<(Zxid, PathBuf, String)>,
+    /// Whether there are newer snapshots, usable or not.
+    fell_back: bool,
+    /// The newest snapshot that was received: the log has a hole right before it.
+    received: Zxid,
     ttl_znodes: u64,
 }
 
 impl Start {
+    /// The newest snapshot that loads and holds nothing behind `upto`.
     /// Source: `FileSnap.deserialize`.
-    fn find(disk: &dyn Disk, dirs: &Dirs, options: &RecoverOptions) -> Result<Self, StorageError> {
+    fn find(
+        disk: &dyn Disk,
+        dirs: &Dirs,
+        options: &RecoverOptions,
+        upto: Zxid,
+    ) -> Result<Self, StorageError> {
         let mut start = Start {
             tree: None,
             base: Base::Missing,
@@ -142,6 +209,8 @@ impl Start {
             digest: None,
             skipped: Vec::new(),
             newest_skipped: None,
+            fell_back: false,
+            received: intent::received(disk, dirs)?.unwrap_or(Zxid::ZERO),
             ttl_znodes: 0,
         };
         let mut failed = false;
@@ -149,9 +218,16 @@ impl Start {
             .into_iter()
             .rev()
         {
+            if zxid > upto {
+                start.fell_back = true;
+                continue;
+            }
             let reason = match snapshot::looks_complete(disk, &path) {
                 Ok(false) => "it is empty or was not written to its end".to_owned(),
                 Ok(true) => match snapshot::read(disk, &path, zxid, options.tree.clone()) {
+                    Ok(loaded) if may_hold_more(&loaded, zxid, upto) => {
+                        format!("it may hold something behind {upto}")
+                    }
                     Ok(loaded) => {
                         start.take(zxid, path, loaded);
                         return Ok(start);
@@ -170,6 +246,7 @@ impl Start {
                 start.newest_skipped = Some((zxid, path.clone(), reason.clone()));
             }
             start.skipped.push((path, reason));
+            start.fell_back = true;
         }
         if failed {
             return Err(StorageError::NoSnapshotLoads {
@@ -193,6 +270,15 @@ impl Start {
         let reason = |(path, reason): &(PathBuf, String)| format!("{}: {reason}", path.display());
         self.skipped.iter().map(reason).collect()
     }
+}
+
+/// Whether a snapshot can hold effects of something behind `upto`: Java's go on growing while they are written, and
+/// those of older versions do not say how far.
+fn may_hold_more(loaded: &snapshot::Loaded, zxid: Zxid, upto: Zxid) -> bool {
+    let digest = loaded.digest.map(|(zxid, _)| zxid);
+    let known = digest.max(loaded.last_zxid);
+    let silent = known.is_none() && zxid != Zxid::ZERO && upto != Zxid(i64::MAX);
+    silent || known > Some(upto)
 }
 
 /// The log file that holds what follows `base`, if it was begun before, and all later ones.
@@ -250,6 +336,9 @@ struct Replay<'a> {
     base: Zxid,
     /// The end of the history so far.
     last: Zxid,
+    /// What is behind it does not count.
+    upto: Zxid,
+    tail: Tail,
     /// Why the first record need not follow `base`, or must do so more strictly.
     trusted: bool,
     fell_back: bool,
@@ -266,7 +355,12 @@ struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    fn new(disk: &'a dyn Disk, start: &mut Start) -> Replay<'a> {
+    fn new(
+        disk: &'a dyn Disk,
+        start: &mut Start,
+        options: &RecoverOptions,
+        upto: Zxid,
+    ) -> Replay<'a> {
         let tree = start
             .tree
             .take()
@@ -276,8 +370,15 @@ impl<'a> Replay<'a> {
             tree,
             base: start.zxid,
             last: start.zxid,
+            upto,
+            tail: Tail {
+                records: VecDeque::new(),
+                bytes: 0,
+                count_max: options.tail_count,
+                bytes_max: options.tail_bytes,
+            },
             trusted: !matches!(start.base, Base::Snapshot(_)),
-            fell_back: !start.skipped.is_empty(),
+            fell_back: start.fell_back,
             awaited: start.digest.take().filter(|(zxid, _)| *zxid >= start.zxid),
             replayed: 0,
             ttl_znodes: start.ttl_znodes,
@@ -295,11 +396,15 @@ impl<'a> Replay<'a> {
             let mut reader = LogReader::open(self.disk, path)?;
             loop {
                 match reader.step()? {
+                    Step::Record(record) if record.zxid > self.upto => return Ok(()),
                     Step::Record(record) => self.record(&reader, record)?,
                     Step::End(end) => {
                         self.note_end(path, end);
                         break;
                     }
+                }
+                if self.last == self.upto {
+                    return Ok(());
                 }
             }
         }
@@ -324,8 +429,11 @@ impl<'a> Replay<'a> {
             let Record {
                 offset, payload, ..
             } = record;
-            let logged = LoggedTxn::read(payload)
+            let logged = LoggedTxn::read(payload.clone())
                 .map_err(|error| reader.damaged_at(offset, self.last, format!("{error}")))?;
+            if record.zxid > self.last {
+                self.tail.push(record.zxid, payload);
+            }
             self.apply(&logged);
         }
         self.accepted.append(&mut self.torn);
@@ -343,10 +451,10 @@ impl<'a> Replay<'a> {
             ));
         }
         let first = self.replayed == 0;
-        let follows = found <= last || Some(found) == last.next();
+        let follows = found <= last || found.0 == last.0.wrapping_add(1);
         let new_epoch = found.epoch() > last.epoch();
         // A snapshot that is not the newest must be followed by what the newer ones held.
-        let begins_epoch = found.counter() == 1 || !(first && self.fell_back);
+        let begins_epoch = found.counter() == 1 || !self.fell_back;
         if follows || (new_epoch && begins_epoch) {
             return Ok(());
         }
@@ -421,8 +529,10 @@ impl<'a> Replay<'a> {
 
     /// The last checks before anything is changed.
     fn finish(&mut self, start: &Start) -> Result<(), StorageError> {
+        // Older files lead up to some point before a snapshot that was received, and not on from it.
+        let past_received = |zxid: Zxid| start.zxid < start.received && start.received <= zxid;
         if let Some((zxid, path, reason)) = &start.newest_skipped
-            && *zxid > self.last
+            && (*zxid > self.last || past_received(*zxid))
         {
             return Err(StorageError::BehindSnapshot {
                 path: path.clone(),
@@ -505,6 +615,10 @@ impl<'a> Replay<'a> {
                 path.display()
             ));
         }
+        let base_zxid = match start.base {
+            Base::Snapshot(_) => self.base,
+            _ => self.last,
+        };
         let missing = start.base == Base::Missing;
         if missing {
             self.tree.set_last_zxid(NO_DATA);
@@ -513,11 +627,37 @@ impl<'a> Replay<'a> {
             last_zxid: if missing { NO_DATA } else { self.last },
             tree: self.tree,
             base: start.base,
+            base_zxid,
+            tail: self.tail.records.into(),
             skipped: start.skipped,
             replayed: self.replayed,
             digests: self.digests,
             notes: self.notes,
         })
+    }
+}
+
+/// The last records of the log.
+struct Tail {
+    records: VecDeque<(Zxid, Bytes)>,
+    bytes: usize,
+    count_max: usize,
+    bytes_max: usize,
+}
+
+impl Tail {
+    fn push(&mut self, zxid: Zxid, payload: Bytes) {
+        if self.count_max == 0 {
+            return;
+        }
+        self.bytes += payload.len();
+        self.records.push_back((zxid, payload));
+        while self.records.len() > self.count_max || self.bytes > self.bytes_max {
+            let Some((_, oldest)) = self.records.pop_front() else {
+                break;
+            };
+            self.bytes -= oldest.len();
+        }
     }
 }
 

@@ -26,6 +26,7 @@ mod writer;
 
 pub use compress::Compression;
 pub use reader::{Loaded, SnapshotProblem, check, looks_complete, read};
+pub(in crate::storage) use writer::write_received;
 pub use writer::{SnapshotOptions, SnapshotWriter, Written, write_tree};
 
 /// Second field of the digest section, and of digests in the log.

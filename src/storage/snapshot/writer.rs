@@ -3,8 +3,8 @@
 use super::compress::Packer;
 use super::{Compression, DIGEST_VERSION, TERMINATOR};
 use crate::base::Zxid;
-use crate::storage::{Disk, DiskFile, StorageError, names};
-use crate::tree::Tree;
+use crate::storage::{Disk, DiskFile, StorageError, atomic, names};
+use crate::tree::{Frozen, Tree};
 use bytes::BytesMut;
 use jute::persist::FileHeader;
 use jute::{Wire, Writer};
@@ -74,7 +74,27 @@ impl SnapshotWriter {
         options: &SnapshotOptions,
     ) -> Result<SnapshotWriter, StorageError> {
         let name = names::snapshot_name(zxid, options.compression);
-        let unfinished = dir.join(names::unfinished_name(&name));
+        Self::begin_as(
+            disk,
+            dir,
+            &names::unfinished_name(&name),
+            zxid,
+            digest,
+            options,
+        )
+    }
+
+    /// As [`SnapshotWriter::begin`], in a file of that name until it is finished.
+    fn begin_as(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        unfinished: &str,
+        zxid: Zxid,
+        digest: Option<u64>,
+        options: &SnapshotOptions,
+    ) -> Result<SnapshotWriter, StorageError> {
+        let name = names::snapshot_name(zxid, options.compression);
+        let unfinished = dir.join(unfinished);
         let file = disk
             .create(&unfinished)
             .map_err(|error| StorageError::io("create", &unfinished, error))?;
@@ -118,6 +138,31 @@ impl SnapshotWriter {
     /// # Errors
     /// What the disk says; the folder is then as if nothing had been written.
     pub fn finish(mut self) -> Result<Written, StorageError> {
+        self.complete()?;
+        let renamed = self.disk.rename(&self.unfinished, &self.path);
+        renamed.map_err(|error| self.failed("rename", error))?;
+        self.finished = true;
+        atomic::sync_dir(self.disk.as_ref(), &self.dir)?;
+        Ok(Written {
+            path: self.path.clone(),
+            zxid: self.zxid,
+            bytes: self.position,
+        })
+    }
+
+    /// Ends the file behind its body and makes it durable under the name it was begun with.
+    fn finish_unnamed(mut self) -> Result<Written, StorageError> {
+        self.complete()?;
+        atomic::sync_dir(self.disk.as_ref(), &self.dir)?;
+        self.finished = true;
+        Ok(Written {
+            path: self.unfinished.clone(),
+            zxid: self.zxid,
+            bytes: self.position,
+        })
+    }
+
+    fn complete(&mut self) -> Result<(), StorageError> {
         let mut out = BytesMut::new();
         self.seal(&mut out)?;
         if let Some(digest) = self.digest {
@@ -142,18 +187,7 @@ impl SnapshotWriter {
         self.write_out()?;
         self.file
             .sync_all()
-            .map_err(|error| self.failed("sync", error))?;
-        let renamed = self.disk.rename(&self.unfinished, &self.path);
-        renamed.map_err(|error| self.failed("rename", error))?;
-        self.finished = true;
-        self.disk
-            .sync_dir(&self.dir)
-            .map_err(|error| StorageError::io("sync", &self.dir, error))?;
-        Ok(Written {
-            path: self.path.clone(),
-            zxid: self.zxid,
-            bytes: self.position,
-        })
+            .map_err(|error| self.failed("sync", error))
     }
 
     /// Writes `out` and behind it the checksum of everything up to there.
@@ -201,12 +235,55 @@ pub fn write_tree(
     tree: &mut Tree,
     options: &SnapshotOptions,
 ) -> Result<Option<Written>, StorageError> {
-    let Some(mut frozen) = tree.freeze() else {
+    let Some(frozen) = tree.freeze() else {
         return Ok(None);
     };
     let digest = tree.options().digest.then(|| frozen.digest());
+    let (written, frozen) = write_frozen(
+        SnapshotWriter::begin(disk, dir, frozen.zxid(), digest, options),
+        tree,
+        frozen,
+    );
+    tree.thaw(frozen);
+    Ok(Some(written?.finish()?))
+}
+
+/// Writes a snapshot of `tree` that does not count yet, under the name of one that was received; None if the tree is
+/// being walked for another one.
+///
+/// # Errors
+/// What the disk says.
+pub(in crate::storage) fn write_received(
+    disk: Arc<dyn Disk>,
+    dir: &Path,
+    tree: &mut Tree,
+    options: &SnapshotOptions,
+) -> Result<Option<Written>, StorageError> {
+    let Some(frozen) = tree.freeze() else {
+        return Ok(None);
+    };
+    let (zxid, digest) = (
+        frozen.zxid(),
+        tree.options().digest.then(|| frozen.digest()),
+    );
+    let name = names::received_name(&names::snapshot_name(zxid, options.compression));
+    let (written, frozen) = write_frozen(
+        SnapshotWriter::begin_as(disk, dir, &name, zxid, digest, options),
+        tree,
+        frozen,
+    );
+    tree.thaw(frozen);
+    Ok(Some(written?.finish_unnamed()?))
+}
+
+/// Writes the whole body.
+fn write_frozen(
+    writer: Result<SnapshotWriter, StorageError>,
+    tree: &Tree,
+    mut frozen: Frozen,
+) -> (Result<SnapshotWriter, StorageError>, Frozen) {
     let write = || {
-        let mut writer = SnapshotWriter::begin(disk, dir, frozen.zxid(), digest, options)?;
+        let mut writer = writer?;
         let mut out = BytesMut::new();
         frozen.header(&mut out);
         loop {
@@ -214,13 +291,12 @@ pub fn write_tree(
             writer.body(&out)?;
             out.clear();
             if done {
-                return writer.finish();
+                return Ok(writer);
             }
         }
     };
     let written = write();
-    tree.thaw(frozen);
-    written.map(Some)
+    (written, frozen)
 }
 
 /// Packed bytes that are written at once.

@@ -5,6 +5,8 @@ mod crash;
 mod damage;
 mod epochs;
 mod golden;
+mod install;
+mod truncate;
 
 use super::snapshot::{self, Compression, SnapshotOptions};
 use super::txnlog::{LogOptions, LogWriter};

@@ -28,7 +28,7 @@ mod writer;
 
 pub use reader::{End, LogReader, Record, Step, scan};
 pub(super) use truncate::cut_file;
-pub use truncate::{TruncateReport, truncate};
+pub use truncate::{TruncateReport, holds, truncate};
 pub use writer::{LogOptions, LogWriter, SyncReport};
 
 /// Bytes of a record around its payload.

@@ -2,81 +2,77 @@
 
 use super::reader::{End, LogReader, Step};
 use crate::base::Zxid;
-use crate::storage::{Disk, StorageError, names};
+use crate::storage::{Disk, StorageError, atomic, names};
 use std::path::{Path, PathBuf};
 
 /// What [`truncate`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TruncateReport {
-    /// The last record that is left.
-    pub last: Zxid,
     /// The file that was cut, if one was.
     pub cut: Option<PathBuf>,
     /// Files that were removed, newest first.
     pub removed: Vec<PathBuf>,
 }
 
-/// Removes every record behind `to`, durably. The log's writer must be closed.
+/// Removes every record behind `to`, durably; all of them, if none is older. The log's writer must be closed.
 ///
-/// Snapshots behind `to` are the caller's business. Interrupted, it leaves a log that ends at some record behind `to`;
-/// calling it again finishes the work.
+/// Where the record behind the last one that stays is damaged, the damage goes. That the rest of the history is there
+/// and what becomes of snapshots is the caller's business. Interrupted, it leaves a log that ends at some record
+/// behind `to`; calling it again finishes the work.
 ///
 /// # Errors
-/// [`StorageError::NothingToCut`], [`StorageError::DamagedLog`] in the records that stay, what the disk says.
+/// What the disk says.
 /// Source: `FileTxnLog.truncate`. Differs from Java, which keeps one record too many where none has exactly `to`.
 pub fn truncate(disk: &dyn Disk, dir: &Path, to: Zxid) -> Result<TruncateReport, StorageError> {
     let files = names::sorted(disk, dir, names::parse_log)?;
-    let Some(index) = files.iter().rposition(|(first, _)| *first <= to) else {
-        return Err(StorageError::NothingToCut {
-            dir: dir.to_path_buf(),
-            to,
-        });
-    };
-    let (_, path) = &files[index];
-    let Some((last, end, cut)) = find_end(disk, path, to)? else {
-        return Err(StorageError::NothingToCut {
-            dir: dir.to_path_buf(),
-            to,
-        });
-    };
-    let mut report = TruncateReport {
-        last,
-        ..TruncateReport::default()
-    };
-    for (_, later) in files[index + 1..].iter().rev() {
-        disk.remove(later)
-            .map_err(|error| StorageError::io("remove", later, error))?;
-        disk.sync_dir(dir)
-            .map_err(|error| StorageError::io("sync", dir, error))?;
-        report.removed.push(later.clone());
-    }
-    if cut {
-        cut_file(disk, path, end)?;
-        report.cut = Some(path.clone());
+    let mut report = TruncateReport::default();
+    for (first, path) in files.into_iter().rev() {
+        if first <= to {
+            if let Some(end) = find_end(disk, &path, to)? {
+                cut_file(disk, &path, end)?;
+                report.cut = Some(path);
+            }
+            break;
+        }
+        disk.remove(&path)
+            .map_err(|error| StorageError::io("remove", &path, error))?;
+        atomic::sync_dir(disk, dir)?;
+        report.removed.push(path);
     }
     Ok(report)
 }
 
-/// The last zxid up to `to` in a file, where it ends, and whether anything but padding follows.
-fn find_end(
-    disk: &dyn Disk,
-    path: &Path,
-    to: Zxid,
-) -> Result<Option<(Zxid, u64, bool)>, StorageError> {
+/// Where the records up to `to` end in a file; None if nothing but padding follows there.
+fn find_end(disk: &dyn Disk, path: &Path, to: Zxid) -> Result<Option<u64>, StorageError> {
     let mut reader = LogReader::open(disk, path)?;
-    let mut last = None;
     loop {
-        let (offset, more) = match reader.step()? {
-            Step::Record(record) if record.zxid <= to => {
-                last = Some(record.zxid);
-                continue;
-            }
-            Step::Record(record) => (record.offset, true),
-            Step::End(End::Torn { offset, .. }) => (offset, true),
-            Step::End(End::Clean { offset }) => (offset, false),
+        return match reader.step() {
+            Ok(Step::Record(record)) if record.zxid <= to => continue,
+            Ok(Step::Record(record)) => Ok(Some(record.offset)),
+            Ok(Step::End(End::Torn { offset, .. })) => Ok((offset > 0).then_some(offset)),
+            Ok(Step::End(End::Clean { .. })) => Ok(None),
+            Err(StorageError::DamagedLog { offset, .. }) => Ok(Some(offset)),
+            Err(error) => Err(error),
         };
-        return Ok(last.map(|last| (last, offset, more)));
     }
+}
+
+/// Whether the log holds a record of exactly that zxid.
+///
+/// # Errors
+/// [`StorageError::DamagedLog`] in the file where it should be, what the disk says.
+pub fn holds(disk: &dyn Disk, dir: &Path, zxid: Zxid) -> Result<bool, StorageError> {
+    let files = names::sorted(disk, dir, names::parse_log)?;
+    let Some((_, path)) = files.iter().rfind(|(first, _)| *first <= zxid) else {
+        return Ok(false);
+    };
+    let mut reader = LogReader::open(disk, path)?;
+    while let Step::Record(record) = reader.step()? {
+        if record.zxid >= zxid {
+            return Ok(record.zxid == zxid);
+        }
+    }
+    Ok(false)
 }
 
 /// Cuts a file to `len` bytes, durably.

@@ -184,6 +184,34 @@ impl LogWriter {
         self.earlier_files_bytes = 0;
     }
 
+    /// Lets go of the open file, so that the log can be cut; the next record begins a new one.
+    ///
+    /// # Panics
+    /// If records wait for a sync: whether they are to be cut off is not known here.
+    pub fn close(&mut self) {
+        assert!(
+            self.waiting == 0,
+            "{} records are not written",
+            self.waiting
+        );
+        if let Some(log) = self.file.take()
+            && !self.roll_next
+        {
+            self.earlier_files_bytes += log.len;
+        }
+        self.roll_next = true;
+    }
+
+    /// Goes on behind `last`, up to which the log was cut or a snapshot installed meanwhile.
+    ///
+    /// # Panics
+    /// As [`LogWriter::close`].
+    pub fn continue_after(&mut self, last: Zxid) {
+        self.close();
+        self.appended = Some(last);
+        self.synced = Some(last);
+    }
+
     /// Bytes in the files since the last [`LogWriter::roll`], with padding and with what waits for a sync.
     /// Source: `FileTxnLog.getTotalLogSize`.
     pub fn size(&self) -> u64 {
