@@ -7,11 +7,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::base::Mono;
-use crate::config::{Config, HostPort};
+use crate::config::ensemble::PeerAddress;
+use crate::config::{self, Config, HostPort, Membership};
 use crate::replica::conn::Conn;
 use crate::replica::gate::Gate;
-use crate::replica::status::Counters;
+use crate::replica::status::{Counters, EnsembleStatus, LearnerCounts};
 use crate::runtime::clock::Clock;
+use crate::zab::io::Role;
 
 /// What the words tell about.
 pub struct Admin {
@@ -37,6 +39,33 @@ const WORDS: [[u8; 4]; 19] = [
 ];
 const TELNET: [u8; 4] = [0xff, 0xf4, 0xff, 0xfd];
 
+/// The answer of a member that has no leader. Source: `AbstractFourLetterCommand.ZK_NOT_SERVING`.
+const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests";
+
+/// Words about the process alone.
+const NEEDS_NO_SERVICE: [[u8; 4]; 3] = [*b"envi", *b"gtmk", *b"stmk"];
+
+/// What a server is while it serves, in the words of `srvr`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Standalone,
+    Leader,
+    Follower,
+    Observer,
+}
+
+impl Mode {
+    /// As `Mode:` and `server_state` show it, and as a member shows it among its peers.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Mode::Standalone => ("standalone", ""),
+            Mode::Leader => ("leader", "leading"),
+            Mode::Follower => ("follower", "following"),
+            Mode::Observer => ("observer", "observing"),
+        }
+    }
+}
+
 /// Whether these four bytes, first on a connection, are a word and not the length of a frame.
 pub fn is_word(bytes: [u8; 4]) -> bool {
     WORDS.contains(&bytes)
@@ -51,15 +80,20 @@ pub fn answer(admin: &Admin, word: [u8; 4], conn: &Conn) -> String {
     if !admin.config.four_letter_whitelist.allows(name) {
         return format!("{name} is not executed because it is not in the whitelist.\n");
     }
-    match &word {
-        b"ruok" => "imok".into(),
-        b"isro" => "rw".into(),
-        b"srvr" => admin.srvr(None),
-        b"stat" => admin.srvr(Some(conn)),
-        b"mntr" => admin.mntr(),
-        b"cons" => admin.cons(conn),
-        b"conf" => admin.conf(),
-        &TELNET => String::new(),
+    let ensemble = admin.counters.ensemble();
+    let mode = admin.mode(&ensemble);
+    match (&word, mode) {
+        (b"ruok", _) => "imok".into(),
+        (&TELNET, _) => String::new(),
+        (b"isro", None) => "null".into(),
+        (b"hash", None) => NOT_SERVING.into(),
+        (word, None) if !NEEDS_NO_SERVICE.contains(word) => format!("{NOT_SERVING}\n"),
+        (b"isro", Some(_)) => "rw".into(),
+        (b"srvr", Some(mode)) => admin.srvr(mode, &ensemble, None),
+        (b"stat", Some(mode)) => admin.srvr(mode, &ensemble, Some(conn)),
+        (b"mntr", Some(mode)) => admin.mntr(mode, &ensemble),
+        (b"cons", _) => admin.cons(conn),
+        (b"conf", _) => admin.conf(),
         _ => format!("{name} is not built into this server yet.\n"),
     }
 }
@@ -74,7 +108,20 @@ pub fn version() -> String {
 }
 
 impl Admin {
-    fn srvr(&self, with_clients: Option<&Conn>) -> String {
+    /// What this server is, unless it serves nobody: a member without a leader, or a leader that leaves clients to the
+    /// others (`leaderServes=no`).
+    fn mode(&self, ensemble: &EnsembleStatus) -> Option<Mode> {
+        let Some(own) = &self.config.member else {
+            return Some(Mode::Standalone);
+        };
+        match ensemble.role? {
+            Role::Leading => own.leader_serves.then_some(Mode::Leader),
+            Role::Following => Some(Mode::Follower),
+            Role::Observing => Some(Mode::Observer),
+        }
+    }
+
+    fn srvr(&self, mode: Mode, ensemble: &EnsembleStatus, with_clients: Option<&Conn>) -> String {
         let mut out = format!("Zookeeper version: {}\n", version());
         if let Some(own) = with_clients {
             out.push_str("Clients:\n");
@@ -104,8 +151,15 @@ impl Admin {
             format_args!("Outstanding: {}", self.counters.outstanding()),
         );
         line(&mut out, format_args!("Zxid: {zxid}"));
-        line(&mut out, format_args!("Mode: standalone"));
+        line(&mut out, format_args!("Mode: {}", mode.names().0));
         line(&mut out, format_args!("Node count: {znodes}"));
+        if mode == Mode::Leader {
+            let [last, min, max] = ensemble.proposals.last_min_max();
+            line(
+                &mut out,
+                format_args!("Proposal sizes last/min/max: {last}/{min}/{max}"),
+            );
+        }
         out
     }
 
@@ -178,10 +232,13 @@ impl Admin {
         let backlog = config.client_port_listen_backlog;
         line(&mut out, format_args!("clientPortListenBacklog={backlog}"));
         line(&mut out, format_args!("serverId={}", config.server_id));
+        if let Some(own) = &config.member {
+            membership(&mut out, own);
+        }
         out
     }
 
-    fn mntr(&self) -> String {
+    fn mntr(&self, mode: Mode, ensemble: &EnsembleStatus) -> String {
         let latency = self.counters.latency();
         let (received, sent) = self.counters.packets();
         let (open_files, max_files) = open_files();
@@ -200,7 +257,19 @@ impl Admin {
             line(&mut out, format_args!("zk_{key}\t{value}"));
         };
         put("version", &version());
-        put("server_state", &"standalone");
+        put("server_state", &mode.names().0);
+        if mode != Mode::Standalone {
+            put(
+                "peer_state",
+                &format_args!("{} - broadcast", mode.names().1),
+            );
+        }
+        if mode == Mode::Observer {
+            put(
+                "observer_master_id",
+                &ensemble.leader.map_or(-1, |leader| leader.0),
+            );
+        }
         put("avg_latency", &rounded(latency.avg));
         put("max_latency", &latency.max);
         put("min_latency", &latency.min);
@@ -216,9 +285,65 @@ impl Admin {
         put("local_sessions", &0);
         put("open_file_descriptor_count", &open_files);
         put("max_file_descriptor_count", &max_files);
-        put("uptime", &(self.clock.mono() - self.started).as_millis());
+        let now = self.clock.mono();
+        let Some(own) = &self.config.member else {
+            put("uptime", &(now - self.started).as_millis());
+            return out;
+        };
+        let in_role = (now - ensemble.since).as_millis();
+        put("uptime", &in_role);
+        put("quorum_size", &own.ensemble.voters());
+        if mode == Mode::Leader {
+            let LearnerCounts {
+                connected,
+                followers,
+                non_voting_followers,
+                observers,
+            } = ensemble.learners;
+            let [last, min, max] = ensemble.proposals.last_min_max();
+            put("learners", &connected);
+            put("synced_followers", &followers);
+            put("synced_non_voting_followers", &non_voting_followers);
+            put("synced_observers", &observers);
+            put("pending_syncs", &ensemble.pending_syncs);
+            put("leader_uptime", &in_role);
+            put("last_proposal_size", &last);
+            put("max_proposal_size", &max);
+            put("min_proposal_size", &min);
+        }
         out
     }
+}
+
+/// The part of `conf` about the ensemble. Source: `QuorumZooKeeperServer.dumpConf`.
+fn membership(out: &mut String, own: &Membership) {
+    let addresses = own.ensemble.members.get(&own.id.0);
+    let addresses = addresses.map_or(&[][..], |member| member.addresses.as_slice());
+    let ports = |port: fn(&PeerAddress) -> u16| {
+        let mut ports: Vec<u16> = Vec::new();
+        for port in addresses.iter().map(port) {
+            if !ports.contains(&port) {
+                ports.push(port);
+            }
+        }
+        let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+        ports.join("|")
+    };
+    line(out, format_args!("initLimit={}", own.init_limit));
+    line(out, format_args!("syncLimit={}", own.sync_limit));
+    line(out, format_args!("electionAlg=3"));
+    line(
+        out,
+        format_args!("electionPort={}", ports(|address| address.election_port)),
+    );
+    line(
+        out,
+        format_args!("quorumPort={}", ports(|address| address.quorum_port)),
+    );
+    let peer_type = u8::from(own.role == config::ensemble::Role::Observer);
+    line(out, format_args!("peerType={peer_type}"));
+    line(out, format_args!("membership: "));
+    out.push_str(&own.ensemble.text());
 }
 
 /// Writing to a `String` cannot fail.
@@ -265,20 +390,4 @@ fn open_files() -> (usize, u64) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn means_print_as_javas_doubles() {
-        assert_eq!(rounded(0.0), "0.0");
-        assert_eq!(rounded(3.628_24), "3.6282");
-        assert_eq!(rounded(2.0), "2.0");
-    }
-
-    #[test]
-    fn words_are_told_from_frame_lengths() {
-        assert!(is_word(*b"ruok"));
-        assert!(!is_word([0, 0, 0, 45]));
-        assert!(!is_word(*b"RUOK"));
-    }
-}
+mod tests;
