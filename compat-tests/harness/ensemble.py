@@ -96,8 +96,10 @@ class Member(Server):
         self.role = "observer" if letter.islower() else "participant"
         self.host = host
         self.port, self.quorum_port, self.election_port = port(), port(), port()
-        self._ensemble = ensemble
         self.alone = False
+        # Its own server lines, where it sees the others at other addresses than they are.
+        self.lines = None
+        self._ensemble = ensemble
 
     def __repr__(self):
         return f"<server {self.sid}, {self.kind} {self.role} at {self.host}:{self.port}>"
@@ -207,7 +209,7 @@ class Member(Server):
             (self.data_dir / "myid").write_text(f"{self.sid}\n")
             if self.role == "observer":
                 text.append("peerType=observer")
-            text += self._ensemble.lines
+            text += self.lines or self._ensemble.lines
         return "\n".join(text) + "\n"
 
 
