@@ -1,4 +1,5 @@
 //! Counts the bytes that are allocated while a large write crosses an ensemble, which needs a process of its own.
+#![allow(clippy::unwrap_used)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -110,7 +111,7 @@ impl Ensemble {
                 return self.tell(to, Input::Notification { from, notification });
             }
             Effect::Dial { leader } => return self.connect(server, leader),
-            Effect::ToLeader { link, packet } => return self.to_leader((server, link), packet),
+            Effect::ToLeader { link, packet } => return self.send_up((server, link), packet),
             Effect::ToLearner { link, packet } => {
                 let sent = packet.encode();
                 if let (FromLeader::Proposal { .. }, Some(data)) = (&packet, &sent.data) {
@@ -141,7 +142,7 @@ impl Ensemble {
         self.tell(learner, Input::LeaderReached { link: here });
     }
 
-    fn to_leader(&mut self, from: (ServerId, LinkId), packet: FromLearner) {
+    fn send_up(&mut self, from: (ServerId, LinkId), packet: FromLearner) {
         let (leader, link) = self.links[&from];
         let input = match packet {
             FromLearner::FollowerInfo(registration) => Input::Joined {
