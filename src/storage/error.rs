@@ -178,6 +178,16 @@ pub enum StorageError {
         /// How it begins.
         found: String,
     },
+    /// The log cannot be read on from some position.
+    #[error("{} does not hold everything behind {after}: {what}", dir.display())]
+    NotInLog {
+        /// Folder of the logs.
+        dir: PathBuf,
+        /// The position.
+        after: Zxid,
+        /// What is missing.
+        what: String,
+    },
     /// There is nothing to begin with.
     #[error(
         "no snapshot in {} is known to hold nothing behind {to}: the history cannot be cut there",

@@ -2,6 +2,7 @@
 
 mod bugs;
 mod crash;
+mod cursor;
 mod damage;
 mod epochs;
 mod golden;

@@ -22,6 +22,7 @@
 //! Source: `FileTxnLog`. Differs from Java: a bad checksum in a torn record does not stop the start, a missing end of
 //! a record in the middle of the history does.
 
+pub mod cursor;
 mod reader;
 mod truncate;
 mod writer;

@@ -90,6 +90,26 @@ impl LogReader {
         })
     }
 
+    /// Opens a log file at a place where [`LogReader::offset`] has been; 0 is the front.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub(super) fn open_at(
+        disk: &dyn Disk,
+        path: &Path,
+        offset: u64,
+    ) -> Result<LogReader, StorageError> {
+        let mut reader = LogReader::open(disk, path)?;
+        reader.len = reader.len.max(offset);
+        reader.at = offset;
+        Ok(reader)
+    }
+
+    /// Where the next record begins, in bytes.
+    pub fn offset(&self) -> u64 {
+        self.at
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path

@@ -1,0 +1,211 @@
+//! Reading on from a position in the log.
+
+use super::*;
+use crate::storage::txnlog::cursor::{LogCursor, probe, read_after};
+use crate::storage::txnlog::truncate;
+
+fn zxids(records: &[(Zxid, Bytes)]) -> Vec<i64> {
+    records.iter().map(|(zxid, _)| zxid.0).collect()
+}
+
+fn read(disk: &SimDisk, after: i64, upto: i64, max_bytes: usize) -> Result<Vec<i64>, StorageError> {
+    let records = read_after(disk, &dirs().log, Zxid(after), Zxid(upto), max_bytes)?;
+    Ok(zxids(&records))
+}
+
+fn is_missing(result: Result<Vec<i64>, StorageError>) -> bool {
+    matches!(result, Err(StorageError::NotInLog { .. }))
+}
+
+/// Zxids 1 to 9 in three files.
+fn three_files() -> (SimDisk, Server) {
+    let disk = SimDisk::new(1);
+    let mut server = Server::start(&disk).unwrap();
+    for n in 0..9 {
+        server.create(&format!("/z{n}"), b"some data");
+        server.sync();
+        if n % 3 == 2 {
+            server.log.roll();
+        }
+    }
+    (disk, server)
+}
+
+#[test]
+fn records_come_in_order_across_files_and_within_the_limits() {
+    let (disk, _) = three_files();
+    assert_eq!(
+        read(&disk, 0, 9, 1 << 20).unwrap(),
+        [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    );
+    assert_eq!(read(&disk, 3, 4, 1 << 20).unwrap(), [4]);
+    assert_eq!(read(&disk, 2, 7, 1 << 20).unwrap(), [3, 4, 5, 6, 7]);
+    assert_eq!(read(&disk, 2, 7, 0).unwrap(), [3]);
+    let one = read_after(&disk, &dirs().log, Zxid(2), Zxid(3), 0).unwrap()[0]
+        .1
+        .len();
+    assert_eq!(read(&disk, 2, 9, one + 1).unwrap(), [3, 4]);
+    assert!(is_missing(read(&disk, 9, 12, 1 << 20)));
+    // More was asked for than there is.
+    assert_eq!(read(&disk, 7, 12, 1 << 20).unwrap(), [8, 9]);
+}
+
+#[test]
+fn a_cursor_goes_on_where_it_was_while_the_log_is_written() {
+    let (disk, mut server) = three_files();
+    let mut cursor = LogCursor::new();
+    let mut at = 0;
+    for n in 9..60 {
+        server.create(&format!("/z{n}"), &[7; 300]);
+        if n % 4 == 0 {
+            server.sync();
+        }
+        if n % 20 == 0 {
+            server.log.roll();
+        }
+        let upto = server.log.synced().unwrap();
+        while at < upto.0 {
+            let records = cursor
+                .read_after(&disk, &dirs().log, Zxid(at), upto, 700)
+                .unwrap();
+            let expected: Vec<i64> = (at + 1..).take(records.len()).collect();
+            assert_eq!(zxids(&records), expected);
+            at = expected[expected.len() - 1];
+        }
+    }
+    // Anywhere else, too.
+    let records = cursor
+        .read_after(&disk, &dirs().log, Zxid(2), Zxid(4), 700)
+        .unwrap();
+    assert_eq!(zxids(&records), [3, 4]);
+}
+
+#[test]
+fn what_is_not_durable_yet_is_not_looked_at() {
+    let (disk, _) = three_files();
+    let mut log = disk.get(&in_folder("log.7")).unwrap();
+    let end = log.iter().rposition(|byte| *byte != 0).unwrap();
+    log[end - 30] ^= 1;
+    disk.put(&in_folder("log.7"), &log);
+    assert_eq!(read(&disk, 5, 8, 1 << 20).unwrap(), [6, 7, 8]);
+    assert!(matches!(
+        read(&disk, 5, 9, 1 << 20),
+        Err(StorageError::DamagedLog { .. })
+    ));
+    // For the cost it does not matter how the log ends.
+    assert!(probe(&disk, &dirs(), Zxid(5), 0.0).unwrap());
+}
+
+#[test]
+fn zk_4925_a_hole_within_an_epoch_is_never_crossed() {
+    let (disk, _) = three_files();
+    disk.remove(&in_folder("log.4")).unwrap();
+    assert!(is_missing(read(&disk, 2, 9, 1 << 20)));
+    assert!(is_missing(read(&disk, 3, 9, 1 << 20)));
+    assert!(is_missing(read(&disk, 4, 9, 1 << 20)));
+    assert_eq!(read(&disk, 2, 3, 1 << 20).unwrap(), [3]);
+    assert_eq!(read(&disk, 6, 9, 1 << 20).unwrap(), [7, 8, 9]);
+    assert!(!probe(&disk, &dirs(), Zxid(2), 0.0).unwrap());
+    assert!(probe(&disk, &dirs(), Zxid(7), 0.0).unwrap());
+}
+
+#[test]
+fn a_later_epoch_begins_with_its_first_record() {
+    let (disk, mut server) = three_files();
+    server.zxid = Zxid(0x2_0000_0000);
+    server.create("/epoch2", b"");
+    server.sync();
+    assert_eq!(
+        read(&disk, 8, 0x2_0000_0001, 1 << 20).unwrap(),
+        [9, 0x2_0000_0001]
+    );
+    assert!(
+        probe(&disk, &dirs(), Zxid(0x1_0000_0000), 0.0).unwrap(),
+        "a marker"
+    );
+    server.zxid = Zxid(0x3_0000_0004);
+    server.create("/epoch3", b"");
+    server.sync();
+    assert!(is_missing(read(&disk, 8, 0x3_0000_0005, 1 << 20)));
+    assert!(!probe(&disk, &dirs(), Zxid(8), 0.0).unwrap());
+}
+
+#[test]
+fn a_received_snapshot_is_never_crossed() {
+    let (disk, mut server) = three_files();
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let mut tree = Server::start(&SimDisk::new(2)).unwrap().tree;
+    let zxid = Zxid(0x2_0000_0000);
+    crate::storage::install::install(
+        &shared,
+        &dirs(),
+        &mut tree,
+        zxid,
+        &SnapshotOptions::default(),
+    )
+    .unwrap();
+    server.log.continue_after(zxid);
+    server.tree = tree;
+    server.zxid = zxid;
+    server.create("/behind", b"");
+    server.sync();
+    assert!(is_missing(read(&disk, 8, 0x2_0000_0001, 1 << 20)));
+    assert!(!probe(&disk, &dirs(), Zxid(8), 0.0).unwrap());
+    assert_eq!(
+        read(&disk, zxid.0, 0x2_0000_0001, 1 << 20).unwrap(),
+        [0x2_0000_0001]
+    );
+    assert!(probe(&disk, &dirs(), zxid, 0.0).unwrap());
+}
+
+#[test]
+fn a_log_is_usable_if_it_holds_the_learners_end_and_costs_less_than_a_snapshot() {
+    let (disk, mut server) = three_files();
+    let usable = |disk: &SimDisk, learner: i64, factor: f64| {
+        probe(disk, &dirs(), Zxid(learner), factor).unwrap()
+    };
+    for learner in 1..=9 {
+        assert!(usable(&disk, learner, 0.0), "any cost is fine");
+        assert!(!usable(&disk, learner, -1.0), "never");
+    }
+    assert!(!usable(&disk, 10, 0.0), "not in the log");
+    // Padding (16 KiB a file) does not count.
+    let snapshot = disk.get(&in_folder("snapshot.0")).unwrap().len();
+    let record = read_after(&disk, &dirs().log, Zxid(8), Zxid(9), 0).unwrap()[0]
+        .1
+        .len()
+        + 13;
+    let records = |count: f64| (count * record as f64 + 1.0) / snapshot as f64;
+    assert!(usable(&disk, 8, records(1.0)) && !usable(&disk, 7, records(1.0)));
+    assert!(usable(&disk, 5, records(4.0)) && !usable(&disk, 4, records(4.0)));
+    server.create("/large", &[1; 5000]);
+    server.sync();
+    assert!(!usable(&disk, 9, 1.0));
+    server.snapshot().unwrap();
+    assert!(usable(&disk, 9, 1.0));
+    disk.remove(&in_folder("log.1")).unwrap();
+    assert!(!usable(&disk, 2, 0.0), "older than the log");
+}
+
+#[test]
+fn zk_1489_a_cursor_survives_a_cut_of_the_log_below_it() {
+    let (disk, mut server) = three_files();
+    let mut cursor = LogCursor::new();
+    let read = |cursor: &mut LogCursor, after, upto| {
+        cursor.read_after(&disk, &dirs().log, Zxid(after), Zxid(upto), 1 << 20)
+    };
+    read(&mut cursor, 3, 9).unwrap();
+    server.log.close();
+    truncate(&disk, &dirs().log, Zxid(7)).unwrap();
+    server.log.continue_after(Zxid(7));
+    server.zxid = Zxid(7);
+    server.create("/another8", b"");
+    server.create("/another9", b"");
+    server.create("/another10", b"");
+    server.sync();
+    // Its place is gone: an error, or the right record, but nothing else.
+    if let Ok(records) = read(&mut cursor, 9, 10) {
+        assert_eq!(zxids(&records), [10]);
+    }
+    assert_eq!(zxids(&read(&mut cursor, 7, 9).unwrap()), [8, 9]);
+}
