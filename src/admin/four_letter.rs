@@ -290,29 +290,36 @@ impl Admin {
             put("uptime", &(now - self.started).as_millis());
             return out;
         };
-        let in_role = (now - ensemble.since).as_millis();
-        put("uptime", &in_role);
+        put("uptime", &(now - ensemble.since).as_millis());
         put("quorum_size", &own.ensemble.voters());
         if mode == Mode::Leader {
-            let LearnerCounts {
-                connected,
-                followers,
-                non_voting_followers,
-                observers,
-            } = ensemble.learners;
-            let [last, min, max] = ensemble.proposals.last_min_max();
-            put("learners", &connected);
-            put("synced_followers", &followers);
-            put("synced_non_voting_followers", &non_voting_followers);
-            put("synced_observers", &observers);
-            put("pending_syncs", &ensemble.pending_syncs);
-            put("leader_uptime", &in_role);
-            put("last_proposal_size", &last);
-            put("max_proposal_size", &max);
-            put("min_proposal_size", &min);
+            leadership(&mut out, now, ensemble);
         }
         out
     }
+}
+
+/// The part of `mntr` that only a leader has. Source: `LeaderZooKeeperServer.registerMetrics`.
+fn leadership(out: &mut String, now: Mono, ensemble: &EnsembleStatus) {
+    let mut put = |key: &str, value: &dyn std::fmt::Display| {
+        line(out, format_args!("zk_{key}\t{value}"));
+    };
+    let LearnerCounts {
+        connected,
+        followers,
+        non_voting_followers,
+        observers,
+    } = ensemble.learners;
+    let [last, min, max] = ensemble.proposals.last_min_max();
+    put("learners", &connected);
+    put("synced_followers", &followers);
+    put("synced_non_voting_followers", &non_voting_followers);
+    put("synced_observers", &observers);
+    put("pending_syncs", &ensemble.pending_syncs);
+    put("leader_uptime", &(now - ensemble.since).as_millis());
+    put("last_proposal_size", &last);
+    put("max_proposal_size", &max);
+    put("min_proposal_size", &min);
 }
 
 /// The part of `conf` about the ensemble. Source: `QuorumZooKeeperServer.dumpConf`.
