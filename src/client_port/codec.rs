@@ -4,7 +4,7 @@ use bytes::Bytes;
 use jute::proto::{AuthPacket, MultiRequest, PathRequest, RequestHeader, SetWatches, SetWatches2};
 use jute::{Cause, DecodeError, Op, Reader, Str, Wire};
 
-use crate::prep::WriteRequest;
+use crate::replica::body;
 use crate::replica::request::{ReadRequest, Request};
 
 /// A frame of an established connection.
@@ -38,7 +38,7 @@ pub fn decode(frame: Bytes, limit: usize) -> Result<(i32, Frame), DecodeError> {
             return Ok((xid, Frame::Sasl));
         }
         None => Request::Read(ReadRequest::Unknown(op.0)),
-        Some(op) => body(op, &mut r).unwrap_or_else(|error| {
+        Some(op) => request(op, &mut r).unwrap_or_else(|error| {
             tracing::debug!("{op:?} with xid {xid} does not decode: {error}");
             Request::Read(ReadRequest::Undecodable(op))
         }),
@@ -46,24 +46,18 @@ pub fn decode(frame: Bytes, limit: usize) -> Result<(i32, Frame), DecodeError> {
     Ok((xid, Frame::Request(request)))
 }
 
-fn body(op: Op, r: &mut Reader) -> Result<Request, DecodeError> {
+fn request(op: Op, r: &mut Reader) -> Result<Request, DecodeError> {
     Ok(match op {
-        Op::Create | Op::Create2 | Op::CreateContainer => {
-            Request::Write(WriteRequest::Create(op, Wire::read(r)?))
-        }
-        Op::CreateTtl => Request::Write(WriteRequest::CreateTtl(Wire::read(r)?)),
-        Op::Delete => Request::Write(WriteRequest::Delete(Wire::read(r)?)),
-        Op::SetData => Request::Write(WriteRequest::SetData(Wire::read(r)?)),
-        Op::SetAcl => Request::Write(WriteRequest::SetAcl(Wire::read(r)?)),
-        Op::Reconfig => Request::Write(WriteRequest::Reconfig(Wire::read(r)?)),
-        Op::CloseSession => Request::Write(WriteRequest::CloseSession),
-        Op::Multi => {
-            let multi = MultiRequest::read(r)?;
-            if multi.ops.first().is_some_and(|op| op.is_read()) {
-                return Ok(Request::Read(ReadRequest::Undecodable(op)));
-            }
-            Request::Write(WriteRequest::Multi(multi))
-        }
+        Op::Create
+        | Op::Create2
+        | Op::CreateContainer
+        | Op::CreateTtl
+        | Op::Delete
+        | Op::SetData
+        | Op::SetAcl
+        | Op::Reconfig
+        | Op::Multi
+        | Op::CloseSession => Request::Write(body::read(op, r)?),
         _ => Request::Read(read_body(op, r)?),
     })
 }

@@ -349,7 +349,9 @@ impl Task {
         let large = self.large(length)?;
         self.deaf = matches!(request, Request::Read(ReadRequest::Unknown(_)));
         match request {
-            Request::Read(request) if lane.in_loop() == 0 && !self.is_throttled() => {
+            Request::Read(request)
+                if lane.in_loop() == 0 && !self.is_throttled() && self.is_for_tree(&request) =>
+            {
                 self.read_alone(&lane, xid, &request, now);
             }
             request => {
@@ -386,6 +388,11 @@ impl Task {
     fn is_throttled(&self) -> bool {
         let limit = self.port.throttle_limit;
         limit.is_some_and(|limit| self.port.counters.outstanding() >= limit)
+    }
+
+    /// Whether the tree alone can answer.
+    fn is_for_tree(&self, request: &ReadRequest) -> bool {
+        !matches!(request, ReadRequest::Sync(_)) || self.port.gate.answers_syncs()
     }
 
     /// Nothing of the session is in the loop: the read may be served here, beside those of other

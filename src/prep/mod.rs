@@ -304,4 +304,4 @@ fn next_version(current: i32, expected: i32) -> Result<i32, ErrorCode> {
 const ANY_VERSION: i32 = -1;
 
 /// How Java numbers the way the digest is computed.
-const DIGEST_VERSION: i32 = 2;
+pub const DIGEST_VERSION: i32 = 2;

@@ -10,6 +10,7 @@
 //! Lock order: gate, then the watch table, then an outbox.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jute::data::Acl;
 use jute::proto::{ReplyHeader, xid};
@@ -31,6 +32,7 @@ pub struct Gate {
     conns: RwLock<FxHashMap<ConnId, Arc<Conn>>>,
     auth: AuthOptions,
     notification_limit: usize,
+    in_ensemble: AtomicBool,
 }
 
 impl Gate {
@@ -42,7 +44,18 @@ impl Gate {
             conns: RwLock::default(),
             auth,
             notification_limit,
+            in_ensemble: AtomicBool::new(false),
         }
+    }
+
+    /// The server is a member of an ensemble.
+    pub fn join_ensemble(&self) {
+        self.in_ensemble.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the tree alone answers a sync; in an ensemble the leader has to be asked.
+    pub fn answers_syncs(&self) -> bool {
+        !self.in_ensemble.load(Ordering::Relaxed)
     }
 
     /// Runs `read` while nothing is applied.

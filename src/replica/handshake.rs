@@ -11,9 +11,12 @@ use jute::proto::{ConnectRequest, ConnectResponse};
 
 use super::conn::Conn;
 use super::lane::Lane;
+use super::leading::Owner;
+use super::learning::Asked;
+use super::member::Standing;
 use super::outbox::Wakes;
-use super::queue::{Entry, Session, Wait};
-use super::{Replica, no_identities};
+use super::queue::{Entry, Mark, Session, Wait};
+use super::{Replica, body, no_identities};
 use crate::base::{Now, SessionId};
 use crate::prep::WriteRequest;
 use crate::session::password;
@@ -22,6 +25,10 @@ impl Replica {
     /// Serves a connect request.
     pub(super) fn connect(&mut self, now: Now, conn: Arc<Conn>, request: &ConnectRequest) {
         if conn.outbox.is_closed() {
+            return;
+        }
+        if self.standing == Standing::Looking {
+            conn.outbox.close(&mut self.wakes);
             return;
         }
         let fields = &request.fields;
@@ -50,26 +57,28 @@ impl Replica {
 
     /// A new session is a transaction; the client is welcomed when it is applied.
     fn create(&mut self, now: Now, conn: Arc<Conn>, timeout: Duration, read_only: Option<bool>) {
+        let gate = self.gate.clone();
         let mut id = self.ids.next_id();
-        while self.sessions.contains_key(&id) {
+        while gate.read(|tree| tree.session_timeout(id).is_some()) {
             // The clock may repeat after a reboot of the host, while sessions outlive it.
             id = self.ids.next_id();
         }
-        self.tracker.track(id, timeout, now.mono);
         let lane = Arc::new(Lane::new(id, timeout, now.mono));
-        let Some(zxid) = self.peer.next_zxid() else {
+        let timeout = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+        let request = WriteRequest::CreateSession { timeout };
+        let orders = self.standing.orders();
+        let mark = match orders {
+            true => self.order(now, id, 0, &no_identities(), Owner::Here, &request),
+            false => Mark::Forwarded,
+        };
+        if mark == Mark::Never {
             conn.outbox.close(&mut self.wakes);
             return;
-        };
-        let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
-        let request = WriteRequest::CreateSession {
-            timeout: timeout_ms,
-        };
-        self.propose(now, id, 0, &no_identities(), &request);
+        }
         let mut session = Session::new(lane);
         session.conn = Some(conn.clone());
         let wait = Wait::Commit {
-            zxid,
+            mark,
             op: Op::CreateSession,
             read_only,
         };
@@ -81,6 +90,9 @@ impl Replica {
             large: None,
         });
         self.sessions.insert(id, session);
+        if !orders {
+            self.forward(id, 0, Op::CreateSession, body::of(&request), None);
+        }
     }
 
     /// A known, living session with the right password moves to this connection; its older connection is closed.
@@ -88,27 +100,60 @@ impl Replica {
     /// Differs from Java: the password is checked first, so that a stranger cannot disconnect the rightful client.
     fn resume(&mut self, now: Now, conn: Arc<Conn>, timeout: Duration, request: &ConnectRequest) {
         let id = SessionId(request.fields.session_id);
-        let knows = password::matches(id, request.fields.password.as_deref());
-        let session = match self.sessions.get_mut(&id) {
-            Some(session) if knows && self.tracker.touch(id, timeout, now.mono) => session,
-            _ => {
-                tracing::info!(
-                    "session {id}: not resumed for {}, unknown or expired",
-                    conn.remote
-                );
-                refuse(&conn, request.read_only, &mut self.wakes);
-                return;
-            }
+        let read_only = request.read_only;
+        if !password::matches(id, request.fields.password.as_deref()) {
+            self.refuse(id, &conn, read_only);
+            return;
+        }
+        let asked = Asked {
+            conn,
+            timeout,
+            read_only,
         };
+        if !self.standing.orders() {
+            self.ask(id, asked);
+        } else if self.tracker.touch(id, timeout, now.mono) {
+            self.own(id, Owner::Here);
+            self.establish(now, id, &asked);
+        } else {
+            self.refuse(id, &asked.conn, read_only);
+        }
+    }
+
+    /// A session that lives, and whose client knows its password, is on this connection from now on.
+    pub(super) fn establish(&mut self, now: Now, id: SessionId, asked: &Asked) {
+        let Asked {
+            conn,
+            timeout,
+            read_only,
+        } = asked;
+        let session = self.sessions.entry(id).or_insert_with(|| {
+            let lane = Lane::new(id, *timeout, now.mono);
+            Session::new(Arc::new(lane))
+        });
         if let Some(old) = session.conn.replace(conn.clone()) {
             old.outbox.close(&mut self.wakes);
         }
-        session.lane.set_timeout(timeout);
+        session.lane.set_timeout(*timeout);
         session.lane.touch(now.mono);
-        welcome(&conn, &session.lane, request.read_only, &mut self.wakes);
+        welcome(conn, &session.lane, *read_only, &mut self.wakes);
         let last = self.gate.read(|tree| tree.last_zxid());
         conn.stats
             .answered(Some(Op::CreateSession), 0, last.0, now.mono, now.mono);
+    }
+
+    /// There is no such session for this client.
+    pub(super) fn refuse(&mut self, id: SessionId, conn: &Conn, read_only: Option<bool>) {
+        tracing::info!(
+            "session {id}: not resumed for {}, unknown or expired",
+            conn.remote
+        );
+        send(
+            conn,
+            &ConnectResponse::refusal(read_only.map(|_| false)),
+            &mut self.wakes,
+        );
+        conn.outbox.finish(&mut self.wakes);
     }
 }
 
@@ -130,15 +175,6 @@ pub(super) fn welcome(conn: &Conn, lane: &Arc<Lane>, read_only: Option<bool>, wa
         conn.id
     );
     send(conn, &response, wakes);
-}
-
-fn refuse(conn: &Conn, read_only: Option<bool>, wakes: &mut Wakes) {
-    send(
-        conn,
-        &ConnectResponse::refusal(read_only.map(|_| false)),
-        wakes,
-    );
-    conn.outbox.finish(wakes);
 }
 
 fn send(conn: &Conn, response: &ConnectResponse, wakes: &mut Wakes) {

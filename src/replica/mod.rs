@@ -8,14 +8,20 @@
 //! ```
 //!
 //! It routes and decides nothing itself: who may have a session is `handshake`'s, what a write does
-//! is `prep`'s, the order is `zab`'s, what is true is the tree's.
+//! is `prep`'s, the order is `zab`'s, what is true is the tree's. A server on its own leads an
+//! ensemble of one; `leading` and `learning` are what a member does for clients besides.
 
+pub mod body;
 pub mod conn;
+mod effects;
 pub mod gate;
 mod handshake;
 mod io;
 pub mod lane;
 pub mod large;
+mod leading;
+mod learning;
+mod member;
 pub mod membership;
 pub mod outbox;
 mod queue;
@@ -30,30 +36,34 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use rustc_hash::FxHashMap;
 
 use self::conn::Conn;
 use self::gate::Gate;
 use self::lane::Lane;
 use self::large::LargeRequest;
+use self::leading::Owner;
+use self::learning::Learning;
+use self::member::{Membership, Received, Standing};
 use self::outbox::Wakes;
-use self::queue::{Entry, Session, Wait};
+use self::queue::{Entry, Mark, Session, Wait};
 use self::reaper::Reaper;
-use self::request::Request;
+use self::request::{ReadRequest, Request};
 use self::riders::Lag;
-use self::status::{Counters, Latencies};
+use self::status::{Counters, EnsembleStatus, Latencies, ProposalSizes};
 use self::throttle::Throttle;
 use crate::auth::Identities;
-use crate::base::{Mono, Now, SessionId, Zxid};
+use crate::base::{Mono, Now, ServerId, SessionId};
 use crate::prep::{Prep, PrepOptions, WriteRequest};
 use crate::session::{IdSource, Tracker};
 use crate::tree::Frozen;
-use crate::zab::{Effect, Peer};
+use crate::zab::Peer;
+use crate::zab::io::{Done, Input as PeerInput, PeerOptions, Stored};
 
 pub use self::io::{DiskOp, Input, Output};
 pub use self::read::{Progress, Read};
@@ -95,6 +105,19 @@ pub struct Replica {
     looked: Mono,
     throttle: Throttle,
     lagging: BTreeMap<SessionId, Lag>,
+    standing: Standing,
+    /// None: no member of an ensemble.
+    member: Option<Membership>,
+    /// As a leader: whose clients the sessions are.
+    owners: FxHashMap<SessionId, Owner>,
+    learning: Learning,
+    /// Lanes of the syncs that are not complete, in the order in which they will be.
+    syncs: VecDeque<Arc<Lane>>,
+    received: Option<Received>,
+    /// The tree is about to go back: no snapshot is taken of what it is.
+    going_back: bool,
+    ensemble: EnsembleStatus,
+    proposals: ProposalSizes,
     outputs: Vec<Output>,
     scratch: BytesMut,
     wakes: Wakes,
@@ -112,50 +135,76 @@ impl Replica {
         counters: Arc<Counters>,
         now: Now,
     ) -> Self {
-        let mut tracker = Tracker::new(options.tick);
-        let mut sessions = FxHashMap::default();
-        let (prep, last, orphans) = gate.read(|tree| {
-            for (id, timeout_ms) in tree.sessions() {
-                let timeout = Duration::from_millis(timeout_ms.max(0) as u64);
-                tracker.track(id, timeout, now.mono);
-                let lane = Arc::new(Lane::new(id, timeout, now.mono));
-                sessions.insert(id, Session::new(lane));
-            }
-            (
-                Prep::new(options.prep.clone(), tree),
-                tree.last_zxid(),
-                tree.orphan_sessions(),
-            )
-        });
-        let mut replica = Replica {
+        let (last, orphans) = gate.read(|tree| (tree.last_zxid(), tree.orphan_sessions()));
+        let peer = Peer::standalone(last);
+        let mut replica = Replica::new(options, gate, counters, peer, now);
+        replica.standing = Standing::Alone;
+        let gate = replica.gate.clone();
+        gate.read(|tree| replica.track_all(now, tree));
+        replica.close_orphans(now, orphans);
+        replica.drain(now);
+        replica
+    }
+
+    /// A member of an ensemble over the recovered tree behind `gate`, which has applied all of
+    /// `stored`'s log. It serves nobody before there is a leader.
+    pub fn member(
+        options: ReplicaOptions,
+        gate: Arc<Gate>,
+        counters: Arc<Counters>,
+        peer_options: PeerOptions,
+        stored: Stored,
+        now: Now,
+    ) -> Self {
+        let membership = Membership {
+            config: peer_options.config.clone(),
+            config_version: peer_options.config_version,
+            voters: peer_options.quorums.voters(),
+        };
+        gate.join_ensemble();
+        let peer = Peer::new(peer_options, stored);
+        let mut replica = Replica::new(options, gate, counters, peer, now);
+        replica.member = Some(membership);
+        replica.peer.start(now.mono);
+        replica.drain(now);
+        replica
+    }
+
+    fn new(
+        options: ReplicaOptions,
+        gate: Arc<Gate>,
+        counters: Arc<Counters>,
+        peer: Peer,
+        now: Now,
+    ) -> Self {
+        Replica {
             ids: IdSource::new(options.server_id, now.mono.0),
             reaper: Reaper::new(options.reaper, now.mono),
-            peer: Peer::standalone(last),
-            looked: now.mono,
+            tracker: Tracker::new(options.tick),
+            prep: gate.read(|tree| Prep::new(options.prep.clone(), tree)),
             throttle: Throttle::new(options.throttle),
-            lagging: BTreeMap::new(),
+            looked: now.mono,
+            peer,
             options,
             gate,
             counters,
-            prep,
-            tracker,
-            sessions,
+            sessions: FxHashMap::default(),
+            lagging: BTreeMap::new(),
+            standing: Standing::Looking,
+            member: None,
+            owners: FxHashMap::default(),
+            learning: Learning::default(),
+            syncs: VecDeque::new(),
+            received: None,
+            going_back: false,
+            ensemble: EnsembleStatus::default(),
+            proposals: ProposalSizes::default(),
             outputs: Vec::new(),
             scratch: BytesMut::new(),
             wakes: Wakes::default(),
             latencies: Latencies::default(),
             digest_differed: false,
-        };
-        for session in orphans {
-            replica.propose(
-                now,
-                session,
-                0,
-                &no_identities(),
-                &WriteRequest::CloseSession,
-            );
         }
-        replica
     }
 
     /// Takes one input. Afterwards [`Replica::take_outputs`] may have more.
@@ -164,8 +213,12 @@ impl Replica {
             self.throttle.hold(input);
         } else {
             self.take(now, input);
+            self.drain(now);
         }
-        self.let_in(now);
+        if self.throttle.waiting() > 0 {
+            self.let_in(now);
+            self.drain(now);
+        }
     }
 
     fn take(&mut self, now: Now, input: Input) {
@@ -188,24 +241,52 @@ impl Replica {
                     self.drained(lane.session());
                 }
             }
-            Input::Logged { upto } => {
-                let done = crate::zab::io::Done::Logged { upto };
-                self.peer.step(now.mono, crate::zab::Input::Done(done));
-                self.deliver(now);
+            Input::Logged { upto } => self.done(now, Done::Logged { upto }),
+            Input::Peer(input) => {
+                if let PeerInput::LinkLost { link } = &input {
+                    self.forget_received(*link);
+                }
+                self.peer.step(now.mono, input);
             }
-            Input::Peer(_)
-            | Input::SnapshotReceived { .. }
-            | Input::Truncated { .. }
-            | Input::Installed { .. } => {
-                unreachable!("a server on its own has no peers and asks its disk for records only")
+            Input::SnapshotReceived { link, tree } => {
+                self.receive(link, tree);
+                self.peer
+                    .step(now.mono, PeerInput::SnapshotReceived { link });
+            }
+            Input::Truncated { tree } => {
+                if let Some(tree) = tree {
+                    self.replace_tree(tree);
+                }
+                self.going_back = false;
+                self.done(now, Done::Truncated);
+            }
+            Input::Installed { tree } => {
+                self.replace_tree(tree);
+                self.done(now, Done::Installed);
             }
         }
+    }
+
+    fn done(&mut self, now: Now, done: Done) {
+        self.peer.step(now.mono, PeerInput::Done(done));
     }
 
     /// Does what is due: expires sessions, deletes containers and TTL znodes. To be called after
     /// every queued input was taken, so that a session heard of in time is not expired by a late
     /// look.
     pub fn tick(&mut self, now: Now) {
+        if self.member.is_some() {
+            self.peer.tick(now.mono);
+            self.drain(now);
+        }
+        if self.standing.orders() {
+            self.expire(now);
+            self.reap(now);
+            self.drain(now);
+        }
+    }
+
+    fn expire(&mut self, now: Now) {
         if let Some(deadline) = self.tracker.next_deadline() {
             // Nobody could be heard while this process stood still; nobody is expired for it.
             if now.mono - deadline > self.options.tick {
@@ -213,34 +294,42 @@ impl Replica {
             }
         }
         self.looked = now.mono;
-        let sessions = &self.sessions;
+        let (sessions, owners) = (&self.sessions, &self.owners);
         let last_heard = |id| {
-            sessions
-                .get(&id)
-                .map(|session: &Session| session.lane.last_heard())
+            let session: &Session = sessions.get(&id)?;
+            // Of the clients of learners, the learners tell.
+            let is_here = !matches!(owners.get(&id), Some(Owner::Link(_)));
+            is_here.then(|| session.lane.last_heard())
         };
         for id in self.tracker.expire(now.mono, last_heard) {
             tracing::info!("session {id}: expired, no sign of life within its timeout");
             if let Some(session) = self.sessions.get(&id) {
                 session.lane.set_closing();
             }
-            self.propose(now, id, 0, &no_identities(), &WriteRequest::CloseSession);
+            self.order_own(now, id, &WriteRequest::CloseSession);
         }
+    }
+
+    fn reap(&mut self, now: Now) {
         if let Some(path) = self.reaper.take(now, &self.gate) {
             tracing::debug!("{path}: container or TTL znode is due for deletion");
             let request = WriteRequest::DeleteContainer(path);
-            self.propose(now, SessionId(0), 0, &no_identities(), &request);
+            self.order_own(now, SessionId(0), &request);
         }
     }
 
     /// When [`Replica::tick`] has something to do; `now` where it has to look again after a while.
+    /// Far away if there is nothing to wait for.
     pub fn next_deadline(&self, now: Mono) -> Mono {
-        let others = [
-            self.tracker.next_deadline(),
+        let orders = self.standing.orders();
+        let own = [
+            self.tracker.next_deadline().filter(|_| orders),
+            Some(self.reaper.next_deadline()).filter(|_| orders),
             self.throttle.next_deadline(now),
+            self.peer.next_deadline(),
         ];
-        let reaper = self.reaper.next_deadline();
-        others.into_iter().flatten().fold(reaper, Mono::min)
+        let far = now + Duration::from_secs(3600);
+        own.into_iter().flatten().fold(far, Mono::min)
     }
 
     /// Moves what is to be done, oldest first, to `into`.
@@ -252,16 +341,26 @@ impl Replica {
     pub fn wake(&mut self) {
         self.wakes.wake_all();
         self.counters.answered(&mut self.latencies);
+        self.publish_ensemble();
     }
 
     /// Whether everything accepted is applied and, to clients that take their replies, answered.
     pub fn is_idle(&self) -> bool {
-        self.peer.outstanding() == 0 && self.throttle.waiting() == 0 && !self.is_behind()
+        let open = match self.standing {
+            Standing::Alone => self.peer.outstanding(),
+            // Others have what it passed on, or the log has; nobody waits for it here any more.
+            _ => 0,
+        };
+        open == 0 && self.throttle.waiting() == 0 && !self.is_behind()
     }
 
-    /// A view of the tree as it is now, for a snapshot. None while another is being written.
+    /// A view of the tree as it is now, for a snapshot. None while another is being written, or the
+    /// tree is about to go back.
     pub fn freeze(&mut self) -> Option<Frozen> {
-        self.gate.write().freeze()
+        match self.going_back {
+            true => None,
+            false => self.gate.write().freeze(),
+        }
     }
 
     /// Ends a view that [`Replica::freeze`] gave.
@@ -269,7 +368,7 @@ impl Replica {
         self.gate.write().thaw(frozen);
     }
 
-    /// Sessions that are tracked.
+    /// Sessions that live, as far as this server decides on that: a learner does not.
     pub fn session_count(&self) -> usize {
         self.tracker.len()
     }
@@ -287,21 +386,31 @@ impl Replica {
         large: Option<LargeRequest>,
     ) {
         let id = lane.session();
-        if lane.is_closing() || !self.sessions.contains_key(&id) {
-            // The session is over: dropped without an answer, as Java does. That the connection is
-            // over is no reason: a client may hang up right behind its last write.
+        let session = self.sessions.get(&id);
+        let Some(session) = session.filter(|session| Arc::ptr_eq(&session.lane, lane)) else {
+            // It is over, or goes on under another leader: dropped without an answer, as Java does.
+            self.leave(lane, &conn, xid);
+            return;
+        };
+        if lane.is_closing() {
+            // That the connection is over is no reason: a client may hang up right behind its last
+            // write.
             self.leave(lane, &conn, xid);
             return;
         }
-        let to = conn.clone();
+        let behind_sync = session.syncs > 0;
         let entry = |wait| Entry {
-            conn: to,
+            conn,
             xid,
             received,
             wait,
             large,
         };
         match request {
+            Request::Read(ReadRequest::Sync(path)) if self.standing != Standing::Alone => {
+                self.queue(id, entry(Wait::Sync { ids, path }));
+                self.sync(id, xid);
+            }
             Request::Read(request) => {
                 let progress = Progress::default();
                 let wait = Wait::Rider {
@@ -315,59 +424,34 @@ impl Replica {
                 if matches!(request, WriteRequest::CloseSession) {
                     lane.set_closing();
                 }
-                let Some(zxid) = self.peer.next_zxid() else {
-                    self.leave(lane, &conn, xid);
-                    return;
-                };
                 let op = op_of(&request);
-                self.propose(now, id, xid, &ids, &request);
-                let wait = Wait::Commit {
-                    zxid,
+                let commit = |mark| Wait::Commit {
+                    mark,
                     op,
                     read_only: None,
                 };
-                if let Some(session) = self.sessions.get_mut(&id) {
-                    session.queue.push_back(entry(wait));
+                if self.standing == Standing::Learning {
+                    self.queue(id, entry(commit(Mark::Forwarded)));
+                    self.forward(id, xid, op, body::of(&request), Some(&ids));
+                } else if behind_sync {
+                    self.queue(id, entry(Wait::Held { ids, request }));
+                } else {
+                    let mark = self.order(now, id, xid, &ids, Owner::Here, &request);
+                    self.queue(id, entry(commit(mark)));
                 }
             }
         }
     }
 
-    /// Judges `request`, gives it the next zxid and owes it to the log.
-    fn propose(
-        &mut self,
-        now: Now,
-        session: SessionId,
-        cxid: i32,
-        ids: &Identities,
-        request: &WriteRequest,
-    ) {
-        if matches!(request, WriteRequest::CloseSession) {
-            self.tracker.mark_closing(session);
-        }
-        let Some(zxid) = self.peer.next_zxid() else {
-            return;
-        };
-        let caller = crate::prep::Caller { session, cxid, ids };
-        let (prep, tracker) = (&mut self.prep, &self.tracker);
-        let txn = self
-            .gate
-            .read(|tree| prep.judge(tree, tracker, caller, request, zxid, now.wall));
-        txn.write(&mut self.scratch);
-        let payload = self.scratch.split().freeze();
-        self.peer
-            .propose(now.mono, crate::zab::Proposal { zxid, txn, payload });
-        while let Some(effect) = self.peer.next_effect() {
-            match effect {
-                Effect::Append { zxid, payload } => self.append(zxid, payload),
-                other => unreachable!("{other:?} of a server on its own that proposes"),
-            }
+    fn queue(&mut self, id: SessionId, entry: Entry) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.queue.push_back(entry);
         }
     }
 
-    fn append(&mut self, zxid: Zxid, payload: Bytes) {
-        self.outputs
-            .push(Output::Disk(DiskOp::Append { zxid, payload }));
+    fn votes(&self, server: ServerId) -> bool {
+        let member = self.member.as_ref();
+        member.is_some_and(|member| member.voters.contains(&server))
     }
 
     fn gone(&mut self, conn: &Arc<Conn>) {

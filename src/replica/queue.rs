@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use jute::Op;
+use jute::txn::TxnHeader;
+use jute::{Op, OpCode, Str};
 
 use super::conn::Conn;
 use super::lane::Lane;
@@ -12,8 +13,9 @@ use super::read::Progress;
 use super::request::ReadRequest;
 use crate::auth::Identities;
 use crate::base::{Mono, Zxid};
+use crate::prep::WriteRequest;
 
-/// A session of this server.
+/// A session that has, or had, a client on this server since it began to serve.
 ///
 /// A rider is a request that orders nothing and follows a write of its own session; it is served
 /// after that write is applied, before the session's next one. Invariant: between two inputs the
@@ -26,6 +28,10 @@ pub struct Session {
     pub conn: Option<Arc<Conn>>,
     /// What it waits for, in the order the client sent it.
     pub queue: VecDeque<Entry>,
+    /// Syncs in the queue that are not complete.
+    pub syncs: usize,
+    /// The sign of life that the leader was told of last.
+    pub reported: Option<Mono>,
 }
 
 /// One request of a session inside the loop.
@@ -47,14 +53,30 @@ pub struct Entry {
 /// What an entry waits for.
 #[derive(Debug)]
 pub enum Wait {
-    /// The proposal at `zxid` to be applied.
+    /// Its transaction to be applied.
     Commit {
-        /// Where it stands in the order.
-        zxid: Zxid,
+        /// How to know it.
+        mark: Mark,
         /// What was asked.
         op: Op,
         /// Whether the connect response must carry the readOnly byte, for a createSession.
         read_only: Option<bool>,
+    },
+    /// The leader to confirm that it leads; what is read afterwards is no older than this. A rider
+    /// from then on.
+    Sync {
+        /// Identities of its reception.
+        ids: Identities,
+        /// To be echoed.
+        path: Option<Str>,
+    },
+    /// As a leader: a write behind a sync, to be ordered once that is complete. Ordered at once, it
+    /// might be applied, and be due its answer, before the sync.
+    Held {
+        /// Identities of its reception.
+        ids: Identities,
+        /// What was asked.
+        request: WriteRequest,
     },
     /// Everything before it in this queue.
     Rider {
@@ -67,10 +89,45 @@ pub enum Wait {
     },
 }
 
+/// How a session knows its own among the transactions that are applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// The leader gave it this place in the order.
+    Zxid(Zxid),
+    /// It went to the leader: session, cxid and op tell.
+    Forwarded,
+    /// It was too late for this leadership and ends with it.
+    Never,
+}
+
+/// Whose a transaction is, from the point of view of its session's queue.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // none is ever kept
+pub enum Match {
+    /// It answers the first entry.
+    First(Entry),
+    /// No entry waits for it: its client is elsewhere, or is the server itself.
+    Nobody,
+    /// An entry waits for it, but not the first one, or it is another operation: something that this
+    /// server passed on is lost.
+    Confused,
+}
+
 impl Entry {
     /// Whether it is a rider that may be a lot of work.
     pub fn is_heavy(&self) -> bool {
         matches!(&self.wait, Wait::Rider { request, .. } if request.is_heavy())
+    }
+
+    /// Whether its lane has counted it: all but the beginning of a session.
+    pub fn is_counted(&self) -> bool {
+        !matches!(
+            self.wait,
+            Wait::Commit {
+                op: Op::CreateSession,
+                ..
+            }
+        )
     }
 }
 
@@ -81,16 +138,37 @@ impl Session {
             lane,
             conn: None,
             queue: VecDeque::new(),
+            syncs: 0,
+            reported: None,
         }
     }
 
-    /// Takes the entry that waits for `zxid`, if it is the next one.
+    /// As a leader: takes the entry that waits for `zxid`, if it is the next one.
     pub fn take_committed(&mut self, zxid: Zxid) -> Option<Entry> {
         match self.queue.front()?.wait {
-            Wait::Commit {
-                zxid: waits_for, ..
-            } if waits_for == zxid => self.queue.pop_front(),
+            Wait::Commit { mark, .. } if mark == Mark::Zxid(zxid) => self.queue.pop_front(),
             _ => None,
+        }
+    }
+
+    /// As a learner: takes the entry that the transaction of `header` answers. The ones that went to
+    /// the leader come back in their order, so only the first one can be it.
+    ///
+    /// Source: `CommitProcessor.run`; the op is compared here, too.
+    pub fn take_forwarded(&mut self, header: &TxnHeader) -> Match {
+        let own = |entry: &Entry| match entry.wait {
+            Wait::Commit {
+                mark: Mark::Forwarded,
+                op,
+                ..
+            } if entry.xid == header.cxid => Some(answers(header.kind, op)),
+            _ => None,
+        };
+        match self.queue.front().and_then(own) {
+            Some(true) => self.queue.pop_front().map_or(Match::Nobody, Match::First),
+            Some(false) => Match::Confused,
+            None if self.queue.iter().any(|entry| own(entry) == Some(true)) => Match::Confused,
+            None => Match::Nobody,
         }
     }
 
@@ -98,7 +176,12 @@ impl Session {
     pub fn take_rider(&mut self) -> Option<Entry> {
         match self.queue.front()?.wait {
             Wait::Rider { .. } => self.queue.pop_front(),
-            Wait::Commit { .. } => None,
+            _ => None,
         }
     }
+}
+
+/// Whether a transaction of this type is what comes of `op`; a refusal may come of any.
+fn answers(kind: OpCode, op: Op) -> bool {
+    kind == OpCode::from(op) || kind == OpCode::from(Op::Error)
 }

@@ -70,7 +70,10 @@ impl Replica {
     /// loop.
     pub fn catch_up(&mut self, now: Now) {
         self.looked = now.mono;
-        self.let_in(now);
+        if self.throttle.waiting() > 0 {
+            self.let_in(now);
+            self.drain(now);
+        }
         if self.lagging.is_empty() {
             return;
         }
@@ -124,7 +127,7 @@ impl Replica {
         self.lagging.insert(id, lag);
     }
 
-    fn catch_up_one(&mut self, now: Now, id: SessionId, any_backlog: bool) {
+    pub(super) fn catch_up_one(&mut self, now: Now, id: SessionId, any_backlog: bool) {
         let allowance = Allowance {
             count: RIDERS_PER_GUARD,
             heavy: true,

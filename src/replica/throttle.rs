@@ -89,6 +89,11 @@ impl Throttle {
         }
     }
 
+    /// Takes out those that wait.
+    pub(super) fn take_waiting(&mut self) -> VecDeque<Input> {
+        std::mem::take(&mut self.waiting)
+    }
+
     /// Inputs that wait.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()

@@ -3,15 +3,18 @@
 //! Source: `FinalRequestProcessor.processRequest`.
 
 use jute::proto::{MultiHeader, ReplyHeader};
-use jute::txn::{Txn, TxnDigest};
+use jute::txn::{CreateSessionTxn, LoggedTxn, Txn, TxnDigest};
 use jute::{ErrorCode, Op, OpCode, Writer};
 
 use super::conn::Conn;
 use super::lane::Lane;
-use super::queue::{Entry, Wait};
+use super::member::Standing;
+use super::queue::{Entry, Match, Wait};
 use super::{Replica, handshake};
 use crate::base::{Now, SessionId, Zxid};
+use crate::prep::DIGEST_VERSION;
 use crate::tree::{Applied, Outcome, Tree};
+use crate::zab::packet::Touch;
 use crate::zab::{Effect, Proposal};
 
 /// Transactions applied under one guard, after which waiting readers get their turn. Each counts as
@@ -19,42 +22,56 @@ use crate::zab::{Effect, Proposal};
 const COST_PER_GUARD: usize = 512;
 
 impl Replica {
-    /// Applies what the peer delivers, in order, a bounded amount per guard of the gate.
-    pub(super) fn deliver(&mut self, now: Now) {
+    /// Applies `first` and what the peer delivers behind it, in order, a bounded amount per guard of
+    /// the gate. Returns the first effect behind these that is neither theirs nor for others.
+    pub(super) fn deliver(&mut self, now: Now, first: Proposal) -> Option<Effect> {
         let gate = self.gate.clone();
-        let mut next = self.next_delivery();
-        while next.is_some() {
-            if let Some(id) = self.waited_for(next.as_ref()) {
+        let mut next = Some(Effect::Deliver(first));
+        while let Some(Effect::Deliver(proposal)) = &next {
+            if let Some(id) = self.waited_for(proposal) {
                 self.catch_up_fully(now, id);
             }
             let mut tree = gate.write();
             let mut cost = 0;
-            while let Some(proposal) = next.take() {
+            while let Some(effect) = next.take() {
+                let Effect::Deliver(proposal) = effect else {
+                    next = Some(effect);
+                    break;
+                };
                 cost += 1 + self.apply(now, &mut tree, proposal);
-                next = self.next_delivery();
-                if cost > COST_PER_GUARD || self.waited_for(next.as_ref()).is_some() {
+                next = self.next_own();
+                let waits = match &next {
+                    Some(Effect::Deliver(proposal)) => self.waited_for(proposal).is_some(),
+                    _ => false,
+                };
+                if cost > COST_PER_GUARD || waits {
                     break;
                 }
             }
             drop(tree);
             self.wakes.wake_all();
         }
+        next
     }
 
     /// The session of `proposal`, if it has riders to be served first.
-    fn waited_for(&self, proposal: Option<&Proposal>) -> Option<SessionId> {
-        let id = SessionId(proposal?.txn.header.client_id);
+    fn waited_for(&self, proposal: &Proposal) -> Option<SessionId> {
+        let id = SessionId(proposal.txn.header.client_id);
         self.lagging.contains_key(&id).then_some(id)
     }
 
-    fn next_delivery(&mut self) -> Option<Proposal> {
+    /// The next effect that is not for others.
+    fn next_own(&mut self) -> Option<Effect> {
         loop {
-            match self.peer.next_effect()? {
-                Effect::Deliver(proposal) => return Some(proposal),
-                Effect::Append { zxid, payload } => self.append(zxid, payload),
-                other => unreachable!("{other:?} of a server on its own"),
+            if let Some(own) = self.pass_on_next()? {
+                return Some(own);
             }
         }
+    }
+
+    fn pass_on_next(&mut self) -> Option<Option<Effect>> {
+        let effect = self.peer.next_effect()?;
+        Some(self.pass_on(effect))
     }
 
     /// Returns how many changes it made.
@@ -66,12 +83,10 @@ impl Replica {
         self.gate.trigger(&changes, zxid, &mut self.wakes);
         self.compare_digest(tree, zxid, txn.digest.as_ref());
         let id = SessionId(txn.header.client_id);
-        let committed = self
-            .sessions
-            .get_mut(&id)
-            .and_then(|s| s.take_committed(zxid));
-        if let Some(entry) = committed {
-            self.answer(now, tree, id, entry, &txn.txn, &applied);
+        match self.take_entry(id, zxid, &txn) {
+            Match::First(entry) => self.answer(now, tree, id, entry, &txn.txn, &applied),
+            Match::Nobody => {}
+            Match::Confused => self.abandon(id),
         }
         if matches!(txn.txn, Txn::CloseSession(_)) {
             self.close(id);
@@ -79,6 +94,25 @@ impl Replica {
             self.ride_along(now, tree, id);
         }
         changes.len()
+    }
+
+    /// Who waits for this transaction.
+    fn take_entry(&mut self, id: SessionId, zxid: Zxid, txn: &LoggedTxn) -> Match {
+        let learns = self.standing == Standing::Learning;
+        match (self.sessions.get_mut(&id), &txn.txn) {
+            (Some(session), _) if learns => session.take_forwarded(&txn.header),
+            (Some(session), _) => session
+                .take_committed(zxid)
+                .map_or(Match::Nobody, Match::First),
+            (None, Txn::CreateSession(CreateSessionTxn { timeout })) if learns => {
+                self.learning.begun.push(Touch {
+                    session: id,
+                    timeout_ms: *timeout,
+                });
+                Match::Nobody
+            }
+            (None, _) => Match::Nobody,
+        }
     }
 
     fn answer(
@@ -90,18 +124,18 @@ impl Replica {
         txn: &Txn,
         applied: &Applied,
     ) {
-        let Wait::Commit {
-            zxid,
-            op,
-            read_only,
-        } = entry.wait
-        else {
+        let Wait::Commit { op, read_only, .. } = entry.wait else {
             return;
         };
         let Some(lane) = self.sessions.get(&id).map(|session| session.lane.clone()) else {
             return;
         };
-        if op == Op::CreateSession {
+        let zxid = tree.last_zxid();
+        if has_moved(txn) {
+            // Its client is connected to another server by now. Source: `FinalRequestProcessor`,
+            // SessionMovedException.
+            entry.conn.outbox.finish(&mut self.wakes);
+        } else if op == Op::CreateSession {
             handshake::welcome(&entry.conn, &lane, read_only, &mut self.wakes);
         } else {
             let err = match (txn, applied) {
@@ -111,7 +145,7 @@ impl Replica {
             };
             let header = ReplyHeader {
                 xid: entry.xid,
-                zxid: tree.last_zxid().0,
+                zxid: zxid.0,
                 err,
             };
             entry.conn.outbox.reply(&mut self.wakes, |out| {
@@ -165,23 +199,27 @@ impl Replica {
     /// asked for it has its answer queued; one whose session expired is cut off without a word.
     fn close(&mut self, id: SessionId) {
         self.tracker.remove(id);
+        self.owners.remove(&id);
         let Some(session) = self.sessions.remove(&id) else {
             return;
         };
         self.unlag(id);
         session.lane.set_closing();
         for entry in session.queue {
-            self.leave(&session.lane, &entry.conn, entry.xid);
+            self.drop_entry(&session.lane, &entry);
         }
         if let Some(conn) = session.conn.filter(|conn| !conn.outbox.has_last_word()) {
             conn.outbox.close(&mut self.wakes);
         }
     }
 
-    /// A difference is a bug of ours: prep and tree disagree. It is told once and harms nobody's
+    /// A difference is a bug: this tree and the leader's disagree. It is told once and harms nobody's
     /// data.
+    /// Source: `DataTree.compareDigest`.
     fn compare_digest(&mut self, tree: &Tree, zxid: Zxid, predicted: Option<&TxnDigest>) {
-        let Some(predicted) = predicted.filter(|_| tree.options().digest) else {
+        let comparable =
+            |digest: &&TxnDigest| tree.options().digest && digest.version == DIGEST_VERSION;
+        let Some(predicted) = predicted.filter(comparable) else {
             return;
         };
         if predicted.tree_digest as u64 != tree.digest() && !self.digest_differed {
@@ -192,6 +230,15 @@ impl Replica {
                 predicted.tree_digest
             );
         }
+    }
+}
+
+/// Whether the leader refused it because the session is another server's now.
+fn has_moved(txn: &Txn) -> bool {
+    let moved = |txn: &Txn| matches!(txn, Txn::Error(txn) if txn.err == ErrorCode::SESSION_MOVED.0);
+    match txn {
+        Txn::Multi(parts) => parts.iter().any(moved),
+        txn => moved(txn),
     }
 }
 

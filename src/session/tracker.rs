@@ -80,6 +80,12 @@ impl Tracker {
         self.sessions.remove(&id);
     }
 
+    /// Tracks nobody any more.
+    pub fn clear(&mut self) {
+        self.sessions.clear();
+        self.buckets.clear();
+    }
+
     /// Takes the sessions whose bucket is due and marks them closing, oldest bucket first, ids ascending within one.
     ///
     /// `last_heard` tells when a session was heard of last and its timeout, if somebody knows better than this

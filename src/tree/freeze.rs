@@ -105,6 +105,11 @@ impl Tree {
         }
     }
 
+    /// Ends the view there may be: its walk sees that it is [no longer of](Frozen::is_of) this tree.
+    pub fn end_view(&mut self) {
+        self.view = None;
+    }
+
     /// Nobody but the tree knows of the bits any more: the walk was dropped.
     pub(super) fn end_abandoned_view(&mut self) {
         if self

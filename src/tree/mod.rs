@@ -15,6 +15,7 @@ pub mod digest;
 mod freeze;
 mod index;
 mod load;
+mod local;
 mod owners;
 mod payload;
 pub mod quota;

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::task::{Context, Wake, Waker};
 
+use bytes::Bytes;
 use jute::proto::{
     ConnectFields, ConnectRequest, CreateRequest, ReplyHeader, SetDataRequest, WatchableRequest,
 };
@@ -17,7 +18,7 @@ use jute::{Reader, Wire};
 
 use super::*;
 use crate::auth::{self, AuthOptions};
-use crate::base::WallMs;
+use crate::base::{WallMs, Zxid};
 use crate::prep::PrepOptions;
 use crate::replica::request::ReadRequest;
 use crate::tree::{Tree, TreeOptions};
