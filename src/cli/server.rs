@@ -16,6 +16,7 @@ mod exit {
     pub const UNEXPECTED: u8 = 1;
     pub const INVALID_INVOCATION: u8 = 2;
     pub const DATA_FOLDER: u8 = 3;
+    pub const QUORUM_PORT: u8 = 14;
 }
 
 /// Environment variables whose -D words are properties, the later one winning.
@@ -60,6 +61,7 @@ fn fail(code: u8, text: &str) -> ExitCode {
 fn code_of(error: &StartError) -> u8 {
     match error {
         StartError::Storage(_) | StartError::Lock(_) => exit::DATA_FOLDER,
+        StartError::Listen(_) => exit::QUORUM_PORT,
         StartError::Bind(_) | StartError::Address(..) | StartError::System(_) => exit::UNEXPECTED,
     }
 }
@@ -92,20 +94,7 @@ fn load(properties: &[String], config: Option<&Path>) -> Result<Config, Refusal>
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    refuse_members(&loaded.config)?;
     Ok(loaded.config)
-}
-
-/// Nothing runs a member yet.
-fn refuse_members(config: &Config) -> Result<(), Refusal> {
-    let Some(own) = &config.member else {
-        return Ok(());
-    };
-    let (voters, observers) = (own.ensemble.voters(), own.ensemble.observers());
-    let text = format!(
-        "ensembles are not built yet: this configuration has {voters} voters and {observers} observers"
-    );
-    Err(Refusal(format!("{}: {text}", config.cfg_name)))
 }
 
 /// Reads the file and those it names.
@@ -173,8 +162,21 @@ fn banner(config: &Config, server: &Server) {
         None => "none (no clientPort)".into(),
     };
     let data = shown(&config.data_dir);
-    eprintln!("oxkeeper {} is serving", env!("CARGO_PKG_VERSION"));
-    eprintln!("  mode     standalone");
+    let version = env!("CARGO_PKG_VERSION");
+    match &config.member {
+        None => {
+            eprintln!("oxkeeper {version} is serving");
+            eprintln!("  mode     standalone");
+        }
+        Some(own) => {
+            let (voters, observers) = (own.ensemble.voters(), own.ensemble.observers());
+            eprintln!("oxkeeper {version} is started and looks for its ensemble");
+            eprintln!(
+                "  mode     server {} of {voters} voters, {observers} observers",
+                own.id
+            );
+        }
+    }
     eprintln!("  clients  {clients}");
     eprintln!("  data     {data}");
     if config.data_log_dir != config.data_dir {

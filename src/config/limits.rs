@@ -80,6 +80,9 @@ pub const PEER_LINK_DRAINED_BYTES: usize = 256 << 10;
 /// What one connection to another server may hand to the commit loop at once.
 pub const PEER_LINK_BYTES_PER_ROUND: usize = 8 << 20;
 
+/// What is read from the log at once for a learner.
+pub const LOG_READ_BYTES: usize = 1 << 20;
+
 /// Learners that may be connected.
 pub const PEER_LINKS: usize = 4 << 10;
 

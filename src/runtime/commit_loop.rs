@@ -1,4 +1,4 @@
-//! The commit loop's thread: gather inputs, step the replica, hand records to the log, wake who has
+//! The commit loop's thread: gather inputs, step the replica, hand out what it owes, wake who has
 //! news.
 
 use std::io;
@@ -8,10 +8,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::clock::Clock;
+use super::ensemble::Ports;
+use super::log_reader::LogJob;
 use super::log_writer::LogQueue;
 use super::mailbox::{Mailbox, Message};
-use crate::replica::{Output, Replica};
-use crate::tree::Frozen;
+use super::snapshotter::SnapshotJob;
+use crate::base::Mono;
+use crate::replica::{DiskOp, Input, Output, Replica};
+use crate::zab::io::Input as PeerInput;
 
 /// What the thread owns.
 pub struct CommitLoop {
@@ -19,17 +23,27 @@ pub struct CommitLoop {
     pub replica: Replica,
     /// What it hears.
     pub mailbox: Arc<Mailbox>,
-    /// Where records go.
+    /// What the disk is asked for.
     pub log: Arc<LogQueue>,
-    /// Where frozen views go.
-    pub snapshots: Sender<Frozen>,
+    /// Where frozen views go, and learners that need one.
+    pub snapshots: Sender<SnapshotJob>,
+    /// The way to the other servers, if there are any.
+    pub ensemble: Option<Ensemble>,
     /// Real time.
     pub clock: Clock,
 }
 
+/// The way to the other servers, and to the log for their sake.
+pub struct Ensemble {
+    /// Election port and quorum port.
+    pub ports: Ports,
+    /// What is to be looked up in the log.
+    pub log_reads: Sender<LogJob>,
+}
+
 impl CommitLoop {
     /// Starts the thread. It ends after [`Message::Stop`], once everything accepted before it is
-    /// applied.
+    /// applied; a member of an ensemble may depend on others for that and does not wait for long.
     ///
     /// # Errors
     /// If the thread cannot be started.
@@ -40,15 +54,13 @@ impl CommitLoop {
     }
 
     fn run(mut self) {
-        let (mut messages, mut outputs, mut records) = (Vec::new(), Vec::new(), Vec::new());
-        let mut stopping = false;
+        let (mut messages, mut outputs, mut ops) = (Vec::new(), Vec::new(), Vec::new());
+        let mut stopping = None;
         loop {
             // What the replica owes from its start, or from the last round.
-            self.replica.take_outputs(&mut outputs);
-            records.extend(outputs.drain(..).filter_map(Output::into_record));
-            self.log.push_all(&mut records);
+            self.carry_out(&mut outputs, &mut ops);
             self.replica.wake();
-            if stopping && self.replica.is_idle() {
+            if stopping.is_some_and(|since| self.may_stop(since)) {
                 return;
             }
             let patience = match self.replica.is_behind() {
@@ -59,19 +71,32 @@ impl CommitLoop {
             let now = self.clock.now();
             for message in messages.drain(..) {
                 match message {
+                    Message::Input(Input::Peer(PeerInput::LeaderReached { link })) => {
+                        // Another dial may have been asked for since.
+                        self.carry_out(&mut outputs, &mut ops);
+                        if self.is_current(link) {
+                            let reached = PeerInput::LeaderReached { link };
+                            self.replica.step(now, Input::Peer(reached));
+                        }
+                    }
                     Message::Input(input) => self.replica.step(now, input),
-                    Message::Peer(_) | Message::SnapshotReceived { .. } => unreachable!(),
                     Message::SnapshotDue => self.snapshot(),
                     Message::SnapshotDone(frozen) => self.replica.thaw(frozen),
-                    Message::Stop => stopping = true,
+                    Message::Stop => stopping = Some(now.mono),
                 }
             }
             let now = self.clock.now();
-            if !stopping && now.mono >= self.replica.next_deadline(now.mono) {
+            let due = now.mono >= self.replica.next_deadline(now.mono);
+            if due && (stopping.is_none() || self.ensemble.is_some()) {
                 self.replica.tick(now);
             }
             self.replica.catch_up(now);
         }
+    }
+
+    fn may_stop(&self, since: Mono) -> bool {
+        let waited = self.clock.mono() - since;
+        self.replica.is_idle() || (self.ensemble.is_some() && waited > STOP_PATIENCE)
     }
 
     fn patience(&self) -> Duration {
@@ -79,19 +104,84 @@ impl CommitLoop {
         (self.replica.next_deadline(now) - now).min(PATIENCE)
     }
 
-    fn snapshot(&mut self) {
-        match self.replica.freeze() {
-            // The thread outlives this one; without it no view is taken any more and nothing is
-            // lost.
-            Some(frozen) => {
-                if let Err(unsent) = self.snapshots.send(frozen) {
-                    self.replica.thaw(unsent.0);
+    /// Hands out everything the replica owes. The disk is told first: it takes longest.
+    fn carry_out(&mut self, outputs: &mut Vec<Output>, ops: &mut Vec<DiskOp>) {
+        self.replica.take_outputs(outputs);
+        for output in outputs.drain(..) {
+            match output {
+                Output::Disk(op) => ops.push(op),
+                Output::MakeSnapshot { link, at_least } => {
+                    self.snapshot_job(SnapshotJob::Offer { link, at_least });
+                }
+                Output::Discard(tree) => self.snapshot_job(SnapshotJob::Discard(tree)),
+                other => {
+                    if let Some(ensemble) = &self.ensemble {
+                        ensemble.carry_out(other);
+                    }
                 }
             }
-            None => tracing::warn!("a snapshot is due while the last one is still being written"),
+        }
+        self.log.push_all(ops);
+        if let Some(ensemble) = &self.ensemble {
+            ensemble.ports.peers.flush();
+        }
+    }
+
+    /// Whether `link` is of the last dial; of one before it, it is closed.
+    fn is_current(&self, link: crate::zab::io::LinkId) -> bool {
+        let Some(Ensemble { ports, .. }) = &self.ensemble else {
+            return false;
+        };
+        let current = ports.peers.is_current(link);
+        if !current {
+            ports.peers.close(link);
+        }
+        current
+    }
+
+    fn snapshot(&mut self) {
+        match self.replica.freeze() {
+            Some(frozen) => self.snapshot_job(SnapshotJob::Write(frozen)),
+            None => tracing::info!("a snapshot is due while the last one is still being written"),
+        }
+    }
+
+    /// The thread outlives this one.
+    fn snapshot_job(&mut self, job: SnapshotJob) {
+        if let Err(unsent) = self.snapshots.send(job)
+            && let SnapshotJob::Write(frozen) = unsent.0
+        {
+            self.replica.thaw(frozen);
+        }
+    }
+}
+
+impl Ensemble {
+    fn carry_out(&self, output: Output) {
+        let Ports { election, peers } = &self.ports;
+        let read = |job| {
+            // The thread outlives the loop.
+            let _ = self.log_reads.send(job);
+        };
+        match output {
+            Output::Notify { to, notification } => election.notify(to, &notification),
+            Output::Dial { leader } => peers.dial(leader),
+            Output::ToLearner { link, packet } => peers.to_learner(link, &packet),
+            Output::ToLeader { link, packet } => peers.to_leader(link, &packet),
+            Output::Close { link } => peers.close(link),
+            Output::ReportDrained { link } => peers.report_drained(link),
+            Output::StreamSnapshot { link } => peers.stream_snapshot(link),
+            Output::ReadLog { link, after, upto } => read(LogJob::Read { link, after, upto }),
+            Output::ProbeLog { link, learner } => read(LogJob::Probe { link, learner }),
+            Output::Disk(_) | Output::MakeSnapshot { .. } | Output::Discard(_) => {
+                unreachable!("of every server")
+            }
         }
     }
 }
 
 /// The loop looks at its deadlines at least this often.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a member that stops waits for what only others can complete.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);

@@ -422,7 +422,7 @@ impl Shared {
     fn report(&self, server: ServerId, other: &Other, up: bool) {
         if other.member {
             self.mailbox
-                .push(Message::Peer(Input::ElectionLink { server, up }));
+                .push(Message::peer(Input::ElectionLink { server, up }));
         }
     }
 

@@ -1,26 +1,37 @@
-//! The log thread: append whatever is queued, sync once, report how far the log is durable.
+//! The log thread: does what the disk is asked for, in order, and reports each.
+//!
+//! ```text
+//!   commit loop --- Append, Append, SaveEpoch, Append, .. ---> one chain
+//!   commit loop <--- Logged ---------- append, append, one sync
+//!               <--- AcceptedEpoch --- save
+//!               <--- Logged ---------- append, .., one sync
+//! ```
 //!
 //! While one sync runs, the next batch gathers: that is the group commit, without a timer and without tuning.
-//! Source: `SyncRequestProcessor`.
+//! Source: `SyncRequestProcessor`; `QuorumPeer.setAcceptedEpoch`, `Learner.syncWithLeader`.
 
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use rand::Rng;
+use rand::rngs::SmallRng;
 
 use super::clock::Clock;
+use super::durable::Durable;
 use super::mailbox::{Mailbox, Message};
 use crate::base::Zxid;
-use crate::replica::Input;
-use crate::storage::StorageError;
+use crate::replica::{DiskOp, Input};
 use crate::storage::snap_policy::SnapPolicy;
 use crate::storage::txnlog::LogWriter;
+use crate::storage::{
+    Dirs, Disk, RecoverOptions, StorageError, Truncation, epochs, install, truncate_to,
+};
+use crate::zab::io::{Done, Input as PeerInput};
 
-/// Records waiting for the log thread.
+/// What waits for the log thread.
 #[derive(Default)]
 pub struct LogQueue {
     state: Mutex<State>,
@@ -29,19 +40,19 @@ pub struct LogQueue {
 
 #[derive(Default)]
 struct State {
-    records: Vec<(Zxid, Bytes)>,
+    ops: Vec<DiskOp>,
     asleep: bool,
     stop: bool,
 }
 
 impl LogQueue {
-    /// Appends `records`, oldest first, and empties it.
-    pub fn push_all(&self, records: &mut Vec<(Zxid, Bytes)>) {
-        if records.is_empty() {
+    /// Appends `ops`, oldest first, and empties it.
+    pub fn push_all(&self, ops: &mut Vec<DiskOp>) {
+        if ops.is_empty() {
             return;
         }
         let mut state = self.state.lock();
-        state.records.append(records);
+        state.ops.append(ops);
         if state.asleep {
             self.filled.notify_one();
         }
@@ -54,79 +65,78 @@ impl LogQueue {
     }
 
     /// False when nothing will come any more.
-    fn take(&self, into: &mut Vec<(Zxid, Bytes)>) -> bool {
+    fn take(&self, into: &mut Vec<DiskOp>) -> bool {
         let mut state = self.state.lock();
-        while state.records.is_empty() && !state.stop {
+        while state.ops.is_empty() && !state.stop {
             state.asleep = true;
             self.filled.wait(&mut state);
             state.asleep = false;
         }
-        std::mem::swap(&mut state.records, into);
+        std::mem::swap(&mut state.ops, into);
         !into.is_empty()
     }
 }
 
-/// Starts the thread that owns `log`.
-///
-/// A sync that takes longer than `slow_sync` is warned of. A record that cannot be written or synced ends the process:
-/// nothing after a failed sync can be believed.
-///
-/// # Errors
-/// If the thread cannot be started.
-pub fn start(
-    queue: Arc<LogQueue>,
-    mailbox: Arc<Mailbox>,
-    log: LogWriter,
-    policy: SnapPolicy,
-    slow_sync: Duration,
-    clock: Clock,
-) -> io::Result<JoinHandle<()>> {
-    let mut writer = Writer {
-        queue,
-        mailbox,
-        log,
-        policy,
-        slow_sync,
-        clock,
-    };
-    std::thread::Builder::new()
-        .name("log".into())
-        .spawn(move || {
-            if let Err(error) = writer.run() {
-                super::stop_for_good(&format!("the transaction log cannot be written: {error}"));
-            }
-        })
+/// The disk's chain of one server.
+pub struct DiskChain {
+    /// What is asked for.
+    pub queue: Arc<LogQueue>,
+    /// Where it is reported.
+    pub mailbox: Arc<Mailbox>,
+    /// The log.
+    pub log: LogWriter,
+    /// How far it is durable, for those who have to know. Nobody writes a snapshot while the history is cut.
+    pub durable: Arc<Durable>,
+    /// Where files live.
+    pub disk: Arc<dyn Disk>,
+    /// The folders.
+    pub dirs: Dirs,
+    /// How a tree is built again after a cut, and how snapshots are written.
+    pub recover: RecoverOptions,
+    /// When snapshots are due.
+    pub policy: SnapPolicy,
+    /// A sync that takes longer is warned of.
+    pub slow_sync: Duration,
+    /// Real time.
+    pub clock: Clock,
 }
 
-struct Writer {
-    queue: Arc<LogQueue>,
-    mailbox: Arc<Mailbox>,
-    log: LogWriter,
-    policy: SnapPolicy,
-    slow_sync: Duration,
-    clock: Clock,
-}
+impl DiskChain {
+    /// Starts the thread that does what is asked for, until the queue is stopped.
+    ///
+    /// What cannot be written or synced ends the process: nothing after a failed sync can be believed.
+    ///
+    /// # Errors
+    /// If the thread cannot be started.
+    pub fn start(mut self) -> io::Result<JoinHandle<()>> {
+        std::thread::Builder::new()
+            .name("log".into())
+            .spawn(move || {
+                if let Err(error) = self.run() {
+                    super::stop_for_good(&format!("the disk cannot be written: {error}"));
+                }
+            })
+    }
 
-impl Writer {
     fn run(&mut self) -> Result<(), StorageError> {
-        let mut rng = super::entropy::rng();
-        let mut draw = |below: u64| rng.random_range(0..below.max(1));
-        let mut records = Vec::new();
-        while self.queue.take(&mut records) {
-            let mut snapshot_due = false;
-            let mut upto = None;
-            for (zxid, payload) in records.drain(..) {
-                self.log.append(zxid, &payload);
-                upto = Some(zxid);
-                if self.policy.logged(self.log.size(), &mut draw) {
-                    self.log.roll();
-                    snapshot_due = true;
+        let (mut rng, mut ops) = (super::entropy::rng(), Vec::new());
+        while self.queue.take(&mut ops) {
+            let (mut unsynced, mut snapshot_due) = (None, false);
+            for op in ops.drain(..) {
+                match op {
+                    DiskOp::Append { zxid, payload } => {
+                        self.log.append(zxid, &payload);
+                        unsynced = Some(zxid);
+                        snapshot_due |= self.is_due(&mut rng);
+                    }
+                    other => {
+                        self.sync(unsynced.take())?;
+                        let done = self.carry_out(other)?;
+                        self.mailbox.push(Message::Input(done));
+                    }
                 }
             }
-            self.sync()?;
-            if let Some(upto) = upto {
-                self.mailbox.push(Message::Input(Input::Logged { upto }));
-            }
+            self.sync(unsynced)?;
             if snapshot_due {
                 self.mailbox.push(Message::SnapshotDue);
             }
@@ -134,7 +144,20 @@ impl Writer {
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<(), StorageError> {
+    fn is_due(&mut self, rng: &mut SmallRng) -> bool {
+        let mut draw = |below: u64| rng.random_range(0..below.max(1));
+        let due = self.policy.logged(self.log.size(), &mut draw);
+        if due {
+            self.log.roll();
+        }
+        due
+    }
+
+    /// Makes the log durable, if there is something new in it, and reports its end.
+    fn sync(&mut self, upto: Option<Zxid>) -> Result<(), StorageError> {
+        let Some(upto) = upto else {
+            return Ok(());
+        };
         let before = self.clock.mono();
         self.log.sync()?;
         let took = self.clock.mono() - before;
@@ -145,6 +168,69 @@ impl Writer {
                 took.as_millis()
             );
         }
+        self.durable.set(upto);
+        self.mailbox.push(Message::Input(Input::Logged { upto }));
         Ok(())
+    }
+
+    /// Does what is no record, and says what was done.
+    fn carry_out(&mut self, op: DiskOp) -> Result<Input, StorageError> {
+        let disk = &*self.disk;
+        match op {
+            DiskOp::Append { .. } => unreachable!("records are appended together"),
+            DiskOp::SaveAcceptedEpoch(epoch) => {
+                epochs::save_accepted(disk, &self.dirs, epoch)?;
+                Ok(Input::Peer(PeerInput::Done(Done::AcceptedEpoch(epoch))))
+            }
+            DiskOp::SaveCurrentEpoch(epoch) => {
+                epochs::save_current(disk, &self.dirs, epoch)?;
+                Ok(Input::Peer(PeerInput::Done(Done::CurrentEpoch(epoch))))
+            }
+            DiskOp::Truncate { to, reload } => self.truncate(to, reload),
+            DiskOp::InstallSnapshot { zxid, mut tree } => {
+                let durable = self.durable.clone();
+                let _alone = durable.no_snapshot();
+                self.log.close();
+                let options = &self.recover.snapshot;
+                let written = install::install(&self.disk, &self.dirs, &mut tree, zxid, options)?;
+                tracing::info!(
+                    "{}: the snapshot that the leader sent, {} bytes",
+                    written.path.display(),
+                    written.bytes
+                );
+                self.log.continue_after(zxid);
+                self.durable.set(zxid);
+                self.durable.has_snapshot(zxid, written.path);
+                Ok(Input::Installed { tree })
+            }
+        }
+    }
+
+    fn truncate(&mut self, to: Zxid, reload: bool) -> Result<Input, StorageError> {
+        let durable = self.durable.clone();
+        let _alone = durable.no_snapshot();
+        self.log.close();
+        match truncate_to(&*self.disk, &self.dirs, to, reload, &self.recover)? {
+            Truncation::Done(truncated) => {
+                for path in &truncated.set_aside {
+                    tracing::warn!(
+                        "{}: a snapshot beyond {to}, which the leader says was never agreed on, set aside",
+                        path.display()
+                    );
+                }
+                self.log.continue_after(to);
+                self.durable.cut_snapshots(to);
+                self.durable.set(to);
+                Ok(Input::Truncated {
+                    tree: truncated.tree,
+                })
+            }
+            Truncation::NoWay(why) => {
+                tracing::warn!(
+                    "the log cannot be cut at {to}, everything is taken from the leader: {why}"
+                );
+                Ok(Input::Peer(PeerInput::Done(Done::NotTruncated)))
+            }
+        }
     }
 }

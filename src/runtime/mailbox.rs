@@ -8,22 +8,13 @@ use tokio::sync::Notify;
 
 use crate::config::limits;
 use crate::replica::Input;
-use crate::tree::{Frozen, Tree};
-use crate::zab;
+use crate::tree::Frozen;
+use crate::zab::io::Input as PeerInput;
 
 /// What the commit loop hears.
 pub enum Message {
     /// Something for the replica.
     Input(Input),
-    /// Something that another server, or the way to it, made happen.
-    Peer(zab::io::Input),
-    /// The snapshot that a leader sent is complete.
-    SnapshotReceived {
-        /// The connection it came over.
-        link: zab::io::LinkId,
-        /// What it holds.
-        tree: Box<Tree>,
-    },
     /// The log says that a snapshot is due.
     SnapshotDue,
     /// A snapshot was written, or failed.
@@ -50,6 +41,13 @@ pub struct Mailbox {
 struct State {
     messages: Vec<Message>,
     asleep: bool,
+}
+
+impl Message {
+    /// Something that another server, or the way to it, made happen.
+    pub fn peer(input: PeerInput) -> Message {
+        Message::Input(Input::Peer(input))
+    }
 }
 
 impl Mailbox {

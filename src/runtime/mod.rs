@@ -3,13 +3,17 @@
 pub mod clock;
 mod commit_loop;
 mod data_lock;
+mod durable;
 pub mod election_links;
+mod ensemble;
 mod entropy;
+mod log_reader;
 mod log_writer;
 pub mod mailbox;
 pub mod peer_links;
 pub mod ports;
 mod shutdown;
+mod snapshot_streams;
 mod snapshotter;
 mod wiring;
 

@@ -90,10 +90,17 @@ struct Shared {
     next: AtomicU64,
     /// Those that something was queued for in this round of the commit loop.
     unflushed: Mutex<Vec<Arc<Link>>>,
-    /// Ends the dial under way.
-    dial: Mutex<CancellationToken>,
+    dial: Mutex<Dial>,
     stop: CancellationToken,
     complaints: Complaints,
+}
+
+/// The last attempt to reach a leader.
+struct Dial {
+    /// Ends it.
+    attempt: CancellationToken,
+    /// What came of it.
+    link: Option<LinkId>,
 }
 
 impl PeerLinks {
@@ -110,7 +117,10 @@ impl PeerLinks {
             links: Mutex::default(),
             next: AtomicU64::new(1),
             unflushed: Mutex::default(),
-            dial: Mutex::new(stop.child_token()),
+            dial: Mutex::new(Dial {
+                attempt: stop.child_token(),
+                link: None,
+            }),
             stop,
             complaints: Complaints::default(),
         });
@@ -192,8 +202,12 @@ impl PeerLinks {
     /// Connects to `leader`; gives up what was being dialled before.
     pub fn dial(&self, leader: ServerId) {
         let attempt = self.shared.stop.child_token();
-        let last = std::mem::replace(&mut *self.shared.dial.lock(), attempt.clone());
-        last.cancel();
+        let dial = Dial {
+            attempt: attempt.clone(),
+            link: None,
+        };
+        let last = std::mem::replace(&mut *self.shared.dial.lock(), dial);
+        last.attempt.cancel();
         let links = self.clone();
         self.spawn(async move {
             attempt
@@ -202,9 +216,9 @@ impl PeerLinks {
         });
     }
 
-    /// Gives up what is being dialled.
-    pub fn give_up_dial(&self) {
-        self.shared.dial.lock().cancel();
+    /// Whether `link` came of the last [`PeerLinks::dial`].
+    pub fn is_current(&self, link: LinkId) -> bool {
+        self.shared.dial.lock().link == Some(link)
     }
 
     /// Closes everything.
@@ -272,7 +286,7 @@ impl PeerLinks {
         };
         tracing::info!("{name} registers as {kind:?}");
         let link = self.shared.add(name);
-        self.shared.mailbox.push(Message::Peer(Input::Joined {
+        self.shared.mailbox.push(Message::peer(Input::Joined {
             link: link.id,
             kind,
             registration,
@@ -296,31 +310,25 @@ impl PeerLinks {
                 tokio::time::sleep(options.dial_pause).await;
             }
         }
-        self.unless_given_up(attempt, || Message::Peer(Input::LeaderUnreachable));
+        if !attempt.is_cancelled() {
+            self.shared
+                .mailbox
+                .push(Message::peer(Input::LeaderUnreachable));
+        }
     }
 
     fn reached(&self, leader: ServerId, stream: TcpStream, attempt: &CancellationToken) {
+        let mut dial = self.shared.dial.lock();
+        // Another one was asked for meanwhile.
+        if attempt.is_cancelled() {
+            return;
+        }
         let link = self.shared.add(format!("server {leader}, which leads"));
-        let id = link.id;
-        if self.unless_given_up(attempt, || Message::Peer(Input::LeaderReached { link: id })) {
-            self.spawn(link.run(self.shared.clone(), Side::Learner, stream, BytesMut::new()));
-        } else {
-            self.shared.forget(id);
-        }
-    }
-
-    /// Reports, unless the attempt was given up: then nothing of it is heard any more.
-    fn unless_given_up(
-        &self,
-        attempt: &CancellationToken,
-        report: impl FnOnce() -> Message,
-    ) -> bool {
-        let _current = self.shared.dial.lock();
-        let wanted = !attempt.is_cancelled();
-        if wanted {
-            self.shared.mailbox.push(report());
-        }
-        wanted
+        dial.link = Some(link.id);
+        self.shared
+            .mailbox
+            .push(Message::peer(Input::LeaderReached { link: link.id }));
+        self.spawn(link.run(self.shared.clone(), Side::Learner, stream, BytesMut::new()));
     }
 }
 

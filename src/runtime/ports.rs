@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -17,6 +17,14 @@ pub struct Address {
     pub host: String,
     /// TCP port.
     pub port: u16,
+}
+
+impl Address {
+    /// Every address of the machine, IPv6 and IPv4 alike.
+    pub fn everywhere(port: u16) -> Address {
+        let host = EVERYWHERE.to_owned();
+        Address { host, port }
+    }
 }
 
 impl fmt::Display for Address {
@@ -80,9 +88,19 @@ pub async fn listen(
 async fn listen_once(address: &Address) -> io::Result<TcpListener> {
     let found = resolve(address).await?;
     let first = *found.first().ok_or(io::ErrorKind::NotFound)?;
-    let socket = socket_for(first)?;
+    match open(first) {
+        // A machine without IPv6.
+        Err(error) if address.host == EVERYWHERE && error.kind() != io::ErrorKind::AddrInUse => {
+            open(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port))
+        }
+        opened => opened,
+    }
+}
+
+fn open(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket_for(address)?;
     socket.set_reuseaddr(true)?;
-    socket.bind(first)?;
+    socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
@@ -193,6 +211,9 @@ impl Complaints {
         }
     }
 }
+
+/// Stands for all addresses of the machine.
+const EVERYWHERE: &str = "::";
 
 /// Connections the system holds for us before they are accepted.
 const BACKLOG: u32 = 128;

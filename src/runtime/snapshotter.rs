@@ -1,90 +1,184 @@
-//! The snapshot thread: walks a frozen view into a file, a few hundred znodes at a time, while writes go on.
+//! The snapshot thread: walks a frozen view into a file, a few hundred znodes at a time, while writes go on, and finds
+//! finished files for learners.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use bytes::BytesMut;
 
+use super::durable::Durable;
 use super::mailbox::{Mailbox, Message};
+use super::peer_links::PeerLinks;
+use super::snapshot_streams::SnapshotFile;
+use crate::base::Zxid;
 use crate::replica::gate::Gate;
 use crate::storage::snapshot::{SnapshotOptions, SnapshotWriter, Written};
-use crate::storage::{Disk, StorageError};
-use crate::tree::Frozen;
+use crate::storage::{Dirs, Disk, StorageError};
+use crate::tree::{Frozen, Tree};
+use crate::zab::io::{Input as PeerInput, LinkId};
+
+/// Something for the thread to do.
+pub enum SnapshotJob {
+    /// Write this view.
+    Write(Frozen),
+    /// Find a finished snapshot for a learner, none older than this.
+    Offer {
+        /// The learner's connection.
+        link: LinkId,
+        /// Which will do.
+        at_least: Zxid,
+    },
+    /// Drop a tree that was replaced.
+    Discard(Box<Tree>),
+}
 
 /// What the thread needs.
 pub struct Snapshotter {
     /// Where files live.
     pub disk: Arc<dyn Disk>,
-    /// The folder of snapshots.
-    pub dir: PathBuf,
+    /// The folders.
+    pub dirs: Dirs,
     /// How they are written.
     pub options: SnapshotOptions,
     /// The tree they are of.
     pub gate: Arc<Gate>,
+    /// How far the log is on disk.
+    pub durable: Arc<Durable>,
     /// Where the end of each is told.
     pub mailbox: Arc<Mailbox>,
+    /// Learners, if this server may have any.
+    pub peers: Option<PeerLinks>,
+    /// Learners that wait for a snapshot, and since how many attempts.
+    pub waiting: Vec<Waiting>,
+}
+
+/// A learner that waits for a snapshot.
+pub struct Waiting {
+    link: LinkId,
+    at_least: Zxid,
+    attempts: u32,
 }
 
 impl Snapshotter {
-    /// Starts the thread. It takes one frozen view after the other and ends when the sender is dropped.
+    /// Starts the thread. It takes one job after the other and ends when the sender is dropped.
     ///
     /// A snapshot that cannot be written is not fatal: the log holds everything, and the next one may succeed.
     ///
     /// # Errors
     /// If the thread cannot be started.
-    pub fn start(self) -> io::Result<(Sender<Frozen>, JoinHandle<()>)> {
+    pub fn start(self) -> io::Result<(Sender<SnapshotJob>, JoinHandle<()>)> {
         let (sender, receiver) = channel();
         let thread = std::thread::Builder::new().name("snapshot".into());
         Ok((sender, thread.spawn(move || self.run(&receiver))?))
     }
 
-    fn run(&self, views: &Receiver<Frozen>) {
-        while let Ok(mut frozen) = views.recv() {
-            let zxid = frozen.zxid();
-            match self.write(&mut frozen) {
-                Ok(None) => tracing::info!(
-                    "the snapshot at {zxid} is given up: the leader sent another tree meanwhile"
-                ),
-                Ok(Some(written)) => {
-                    let path = written.path.display();
-                    tracing::info!("{path}: snapshot written, {} bytes", written.bytes);
+    fn run(mut self, jobs: &Receiver<SnapshotJob>) {
+        while let Ok(job) = jobs.recv() {
+            match job {
+                SnapshotJob::Write(frozen) => {
+                    self.write(frozen);
+                    self.waiting
+                        .iter_mut()
+                        .for_each(|waiting| waiting.attempts += 1);
+                    self.offer();
                 }
-                Err(error) => tracing::error!(
-                    "the snapshot at {zxid} could not be written: {error}; the log keeps \
-                     everything since the last good one, and the next is tried when due"
-                ),
+                SnapshotJob::Offer { link, at_least } => {
+                    self.waiting.push(Waiting {
+                        link,
+                        at_least,
+                        attempts: 0,
+                    });
+                    self.offer();
+                }
+                SnapshotJob::Discard(tree) => drop(tree),
             }
-            self.mailbox.push(Message::SnapshotDone(frozen));
         }
     }
 
-    /// None if the tree was replaced under the walk.
-    fn write(&self, frozen: &mut Frozen) -> Result<Option<Written>, StorageError> {
+    /// Gives finished snapshots to those that wait, and asks for a new one if none will do.
+    fn offer(&mut self) {
+        let newest = self.durable.newest_snapshot();
+        for waiting in std::mem::take(&mut self.waiting) {
+            let found = newest
+                .as_ref()
+                .filter(|(zxid, _)| *zxid >= waiting.at_least);
+            let zxid = match (found, &self.peers) {
+                (Some((zxid, path)), Some(peers)) => match SnapshotFile::open(path) {
+                    Ok(file) => {
+                        peers.snapshot_ready(waiting.link, Box::new(file));
+                        Some(*zxid)
+                    }
+                    Err(error) => {
+                        tracing::error!("a learner needs a snapshot: {error}");
+                        None
+                    }
+                },
+                // The view that is being written may have been there before it was asked for.
+                _ if waiting.attempts < 2 => {
+                    self.waiting.push(waiting);
+                    continue;
+                }
+                _ => None,
+            };
+            let link = waiting.link;
+            self.mailbox
+                .push(Message::peer(PeerInput::SnapshotReady { link, zxid }));
+        }
+        if !self.waiting.is_empty() {
+            self.mailbox.push(Message::SnapshotDue);
+        }
+    }
+
+    fn write(&self, mut frozen: Frozen) {
+        let _alone = self.durable.no_snapshot();
+        let zxid = frozen.zxid();
+        match self.write_file(&mut frozen) {
+            Ok(None) => tracing::info!("the snapshot at {zxid} is given up: the tree went back"),
+            Ok(Some(written)) => {
+                let path = written.path.display();
+                tracing::info!("{path}: snapshot written, {} bytes", written.bytes);
+                self.durable.has_snapshot(zxid, written.path);
+            }
+            Err(error) => tracing::error!(
+                "the snapshot at {zxid} could not be written: {error}; the log keeps \
+                 everything since the last good one, and the next is tried when due"
+            ),
+        }
+        // Told before anybody may change the history: a view does not outlive its tree.
+        self.mailbox.push(Message::SnapshotDone(frozen));
+    }
+
+    /// None if the tree went back meanwhile, or another took its place.
+    fn write_file(&self, frozen: &mut Frozen) -> Result<Option<Written>, StorageError> {
         let zxid = frozen.zxid();
         let digest = self
             .gate
             .read(|tree| tree.options().digest)
             .then(|| frozen.digest());
-        let disk = self.disk.clone();
-        let mut writer = SnapshotWriter::begin(disk, &self.dir, zxid, digest, &self.options)?;
+        let (disk, dir) = (self.disk.clone(), &self.dirs.data);
+        let mut writer = SnapshotWriter::begin(disk, dir, zxid, digest, &self.options)?;
         let mut out = BytesMut::new();
         frozen.header(&mut out);
         loop {
-            let emitted = self.gate.read(|tree| {
-                let is_same = frozen.is_of(tree);
-                is_same.then(|| frozen.emit(tree, ZNODES_PER_GUARD, &mut out))
+            let step = self.gate.read(|tree| {
+                let is_there = frozen.is_of(tree);
+                is_there.then(|| frozen.emit(tree, ZNODES_PER_GUARD, &mut out))
             });
-            let Some(done) = emitted else {
+            let Some(done) = step else {
                 return Ok(None);
             };
             writer.body(&out)?;
             out.clear();
             if done {
-                return writer.finish().map(Some);
+                break;
             }
+        }
+        self.durable.wait_for(zxid);
+        match self.gate.read(|tree| frozen.is_of(tree)) {
+            true => writer.finish().map(Some),
+            false => Ok(None),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Builds and connects one server from its configuration, and stops it in the right order.
 //!
-//! Order of starting: folders, lock, recovery, threads, and last the client port: nobody connects
-//! to a server that does not serve yet. Order of stopping: the port, the connections once they have
-//! their answers, the commit loop once everything accepted is applied, the log.
+//! Order of starting: folders, lock, recovery, listeners (so that a taken port leaves nothing behind; connections wait
+//! in the backlog), threads, the ports between servers, and last the client port. Order of stopping: the client port,
+//! its connections once they have their answers, the commit loop once everything accepted is applied, the ports
+//! between servers, the log.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -14,10 +15,14 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 use super::clock::Clock;
-use super::commit_loop::CommitLoop;
+use super::commit_loop::{CommitLoop, Ensemble};
 use super::data_lock::{DataLock, LockError};
-use super::log_writer::{self, LogQueue};
+use super::durable::Durable;
+use super::ensemble::{self, Ports};
+use super::log_reader::LogReading;
+use super::log_writer::{DiskChain, LogQueue};
 use super::mailbox::{Mailbox, Message};
+use super::ports::ListenError;
 use super::snapshotter::Snapshotter;
 use super::{entropy, shutdown};
 use crate::admin::four_letter::Admin;
@@ -29,13 +34,17 @@ use crate::config::{Config, HostPort, limits};
 use crate::prep::PrepOptions;
 use crate::replica::gate::Gate;
 use crate::replica::large::LargeRequests;
+use crate::replica::membership;
 use crate::replica::status::Counters;
 use crate::replica::{ReaperOptions, Replica, ReplicaOptions, ThrottleOptions};
 use crate::storage::snap_policy::SnapPolicy;
 use crate::storage::snapshot::SnapshotOptions;
 use crate::storage::txnlog::{LogOptions, LogWriter};
-use crate::storage::{self, Dirs, Disk, OsDisk, RecoverOptions, StorageError, purge};
-use crate::tree::{Tree, TreeOptions};
+use crate::storage::{
+    self, Base, Dirs, Disk, OsDisk, RecoverOptions, Recovered, StorageError, purge,
+};
+use crate::tree::TreeOptions;
+use crate::zab::io::{PeerOptions, Stored};
 use rand::Rng;
 
 /// Why a server did not start.
@@ -50,6 +59,9 @@ pub enum StartError {
     /// The client port cannot be had.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A port for the other servers cannot be had.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// The client port's address means nothing here.
     #[error("clientPortAddress={0}: cannot be resolved: {1}")]
     Address(String, io::Error),
@@ -63,6 +75,7 @@ pub struct Server {
     gate: Arc<Gate>,
     mailbox: Arc<Mailbox>,
     log: Arc<LogQueue>,
+    ports: Option<Ports>,
     threads: Vec<JoinHandle<()>>,
     log_thread: JoinHandle<()>,
     stop: Stop,
@@ -85,11 +98,12 @@ impl Server {
         let dirs = Dirs::new(&config.data_dir, &config.data_log_dir);
         dirs.prepare(&*disk, config.datadir_autocreate)?;
         let locks = lock(&dirs)?;
-        let tree = recover(&disk, &dirs, &config)?;
+        let mut recovered = recover(&disk, &dirs, &config)?;
+        let past = Past::of(&config, &disk, &dirs, &mut recovered)?;
 
         let auth = auth_options(&config);
         let gate = Arc::new(Gate::new(
-            tree,
+            recovered.tree,
             auth.clone(),
             limits::OUTBOX_NOTIFICATION_BYTES,
         ));
@@ -105,15 +119,32 @@ impl Server {
             started: now.mono,
         });
         let port = client_port(&config, &gate, &counters, &mailbox, admin, clock);
-        // Bound before threads start, so that a taken port leaves nothing behind; connections wait
-        // in the backlog.
         let listener = listen(&config)?;
+        let ports = match &config.member {
+            Some(own) => Some(ensemble::bind(own).await?.serve(&config, own, &mailbox)),
+            None => None,
+        };
 
         let options = replica_options(&config, auth);
-        let replica = Replica::standalone(options, gate.clone(), counters, now);
-        let log = Arc::new(LogQueue::default());
-        let (threads, log_thread) =
-            start_threads(&config, &disk, &dirs, replica, &gate, &mailbox, &log, clock)?;
+        let replica = match past.member {
+            Some((peer, stored)) => {
+                Replica::member(options, gate.clone(), counters, peer, stored, now)
+            }
+            None => Replica::standalone(options, gate.clone(), counters, now),
+        };
+        let parts = Parts {
+            config: &config,
+            disk: &disk,
+            dirs: &dirs,
+            gate: &gate,
+            mailbox: &mailbox,
+            ports: ports.as_ref(),
+            durable: Arc::new(past.durable),
+            log: Arc::default(),
+            clock,
+        };
+        let (threads, log_thread) = parts.start(replica)?;
+        let log = parts.log;
 
         let (stop, tasks) = (Stop::default(), TaskTracker::new());
         let address = match listener {
@@ -129,6 +160,7 @@ impl Server {
             gate,
             mailbox,
             log,
+            ports,
             threads,
             log_thread,
             stop,
@@ -173,7 +205,13 @@ impl Server {
         self.mailbox.push(Message::Stop);
         let (log, threads, log_thread) = (self.log, self.threads, self.log_thread);
         let joined = tokio::task::spawn_blocking(move || {
-            let clean = threads.into_iter().all(|thread| thread.join().is_ok());
+            threads.into_iter().all(|thread| thread.join().is_ok())
+        });
+        let clean = joined.await.unwrap_or(false);
+        if let Some(ports) = &self.ports {
+            ports.stop().await;
+        }
+        let joined = tokio::task::spawn_blocking(move || {
             log.stop();
             clean && log_thread.join().is_ok()
         });
@@ -200,22 +238,61 @@ fn tree_options(config: &Config) -> TreeOptions {
     }
 }
 
-fn recover(disk: &Arc<dyn Disk>, dirs: &Dirs, config: &Config) -> Result<Tree, StorageError> {
-    let options = RecoverOptions {
-        tree: tree_options(config),
-        create_dirs: config.datadir_autocreate,
-        // zookeeper.db.autocreate concerns members of an ensemble, who might have lost what others
-        // have. Java serves an empty database here too.
-        create_database: true,
-        trust_empty_snapshot: config.snapshot_trust_empty,
-        snapshot: snapshot_options(config),
-        ..RecoverOptions::default()
-    };
-    let recovered = storage::recover(disk, dirs, &options)?;
+fn recover(disk: &Arc<dyn Disk>, dirs: &Dirs, config: &Config) -> Result<Recovered, StorageError> {
+    let recovered = storage::recover(disk, dirs, &recover_options(config))?;
     for note in &recovered.notes {
         tracing::warn!("{note}");
     }
-    Ok(recovered.tree)
+    Ok(recovered)
+}
+
+fn recover_options(config: &Config) -> RecoverOptions {
+    let kept = config
+        .member
+        .as_ref()
+        .map(|own| (own.commit_log_count, limits::HISTORY_BYTES));
+    let (tail_count, tail_bytes) = kept.unwrap_or_default();
+    RecoverOptions {
+        tree: tree_options(config),
+        create_dirs: config.datadir_autocreate,
+        // Concerns members of an ensemble, who might have lost what others have. Java serves an empty database on
+        // its own, too.
+        create_database: config.is_standalone() || config.db_autocreate,
+        trust_empty_snapshot: config.snapshot_trust_empty,
+        snapshot: snapshot_options(config),
+        tail_count,
+        tail_bytes,
+    }
+}
+
+/// What the files said, for those who have to go on from there.
+struct Past {
+    durable: Durable,
+    /// What the protocol is told, on a member.
+    member: Option<(PeerOptions, Stored)>,
+}
+
+impl Past {
+    fn of(
+        config: &Config,
+        disk: &Arc<dyn Disk>,
+        dirs: &Dirs,
+        recovered: &mut Recovered,
+    ) -> Result<Past, StorageError> {
+        let durable = Durable::new(recovered.last_zxid);
+        if let Base::Snapshot(path) = &recovered.base {
+            durable.has_snapshot(recovered.base_zxid, path.clone());
+        }
+        let member = match &config.member {
+            Some(own) => {
+                let peer = membership::peer_options(config, own);
+                let stored = ensemble::stored(&**disk, dirs, recovered, peer.history)?;
+                Some((peer, stored))
+            }
+            None => None,
+        };
+        Ok(Past { durable, member })
+    }
 }
 
 fn snapshot_options(config: &Config) -> SnapshotOptions {
@@ -351,56 +428,92 @@ fn resolve(host: &str) -> Result<IpAddr, StartError> {
     Ok(first.ip())
 }
 
-#[allow(clippy::too_many_arguments)] // each is a part that a thread owns or talks to
-fn start_threads(
-    config: &Config,
-    disk: &Arc<dyn Disk>,
-    dirs: &Dirs,
-    replica: Replica,
-    gate: &Arc<Gate>,
-    mailbox: &Arc<Mailbox>,
-    log: &Arc<LogQueue>,
+/// What the threads own or talk to.
+struct Parts<'a> {
+    config: &'a Config,
+    disk: &'a Arc<dyn Disk>,
+    dirs: &'a Dirs,
+    gate: &'a Arc<Gate>,
+    mailbox: &'a Arc<Mailbox>,
+    ports: Option<&'a Ports>,
+    durable: Arc<Durable>,
+    log: Arc<LogQueue>,
     clock: Clock,
-) -> Result<(Vec<JoinHandle<()>>, JoinHandle<()>), StartError> {
-    let writer = LogWriter::new(
-        disk.clone(),
-        dirs.log.clone(),
-        LogOptions {
-            preallocate_bytes: config.pre_alloc_bytes,
-            force_sync: config.force_sync,
-            size_limit_bytes: config.txn_log_size_limit_bytes,
-        },
-    );
-    let mut rng = entropy::rng();
-    let mut draw = |below: u64| rng.random_range(0..below.max(1));
-    let size_limit = config.snap_size_limit_bytes.unwrap_or(0);
-    let policy = SnapPolicy::new(config.snap_count, size_limit, &mut draw);
-    let slow_sync = config.fsync_warning_threshold;
-    let log_thread = log_writer::start(
-        log.clone(),
-        mailbox.clone(),
-        writer,
-        policy,
-        slow_sync,
-        clock,
-    )?;
-    let snapshotter = Snapshotter {
-        disk: disk.clone(),
-        dir: dirs.data.clone(),
-        options: snapshot_options(config),
-        gate: gate.clone(),
-        mailbox: mailbox.clone(),
-    };
-    let (snapshots, snapshot_thread) = snapshotter.start()?;
-    let commit_loop = CommitLoop {
-        replica,
-        mailbox: mailbox.clone(),
-        log: log.clone(),
-        snapshots,
-        clock,
-    };
-    let commit_thread = commit_loop.start()?;
-    Ok((vec![commit_thread, snapshot_thread], log_thread))
+}
+
+impl Parts<'_> {
+    /// The log thread is apart: it ends last.
+    fn start(&self, replica: Replica) -> io::Result<(Vec<JoinHandle<()>>, JoinHandle<()>)> {
+        let log_thread = self.disk_chain().start()?;
+        let (snapshots, snapshot_thread) = self.snapshotter().start()?;
+        let mut threads = vec![snapshot_thread];
+        let mut ensemble = None;
+        if let (Some(ports), Some(own)) = (self.ports, &self.config.member) {
+            let reading = LogReading {
+                disk: self.disk.clone(),
+                dirs: self.dirs.clone(),
+                mailbox: self.mailbox.clone(),
+                snapshot_size_factor: own.snapshot_size_factor,
+            };
+            let (log_reads, thread) = reading.start()?;
+            threads.push(thread);
+            ensemble = Some(Ensemble {
+                ports: ports.clone(),
+                log_reads,
+            });
+        }
+        let commit_loop = CommitLoop {
+            replica,
+            mailbox: self.mailbox.clone(),
+            log: self.log.clone(),
+            snapshots,
+            ensemble,
+            clock: self.clock,
+        };
+        threads.push(commit_loop.start()?);
+        Ok((threads, log_thread))
+    }
+
+    fn disk_chain(&self) -> DiskChain {
+        let config = self.config;
+        let log = LogWriter::new(
+            self.disk.clone(),
+            self.dirs.log.clone(),
+            LogOptions {
+                preallocate_bytes: config.pre_alloc_bytes,
+                force_sync: config.force_sync,
+                size_limit_bytes: config.txn_log_size_limit_bytes,
+            },
+        );
+        let mut rng = entropy::rng();
+        let mut draw = |below: u64| rng.random_range(0..below.max(1));
+        let size_limit = config.snap_size_limit_bytes.unwrap_or(0);
+        DiskChain {
+            queue: self.log.clone(),
+            mailbox: self.mailbox.clone(),
+            log,
+            durable: self.durable.clone(),
+            disk: self.disk.clone(),
+            dirs: self.dirs.clone(),
+            recover: recover_options(config),
+            policy: SnapPolicy::new(config.snap_count, size_limit, &mut draw),
+            slow_sync: config.fsync_warning_threshold,
+            clock: self.clock,
+        }
+    }
+
+    fn snapshotter(&self) -> Snapshotter {
+        Snapshotter {
+            disk: self.disk.clone(),
+            dirs: self.dirs.clone(),
+            options: snapshot_options(self.config),
+            gate: self.gate.clone(),
+            durable: self.durable.clone(),
+            mailbox: self.mailbox.clone(),
+            peers: self.ports.map(|ports| ports.peers.clone()),
+            waiting: Vec::new(),
+        }
+    }
 }
 
 /// Source: `DatadirCleanupManager`.

@@ -58,7 +58,7 @@ impl Running {
                     Ok(notification) => {
                         let from = self.server;
                         let input = Input::Notification { from, notification };
-                        self.shared.mailbox.push(Message::Peer(input));
+                        self.shared.mailbox.push(Message::peer(input));
                     }
                     // Java drops it and goes on, too.
                     Err(error) => self

@@ -99,7 +99,7 @@ impl Side {
             self.mailbox.take(&mut messages, Duration::from_secs(1));
             self.unread
                 .extend(messages.drain(..).map(|message| match message {
-                    Message::Peer(input) => input,
+                    Message::Input(crate::replica::Input::Peer(input)) => input,
                     _ => panic!("not of another server"),
                 }));
         }

@@ -76,7 +76,7 @@ impl Link {
             shared.forget(self.id);
             shared
                 .mailbox
-                .push(Message::Peer(Input::LinkLost { link: self.id }));
+                .push(Message::peer(Input::LinkLost { link: self.id }));
         }
         self.end.cancel();
     }
@@ -144,7 +144,7 @@ impl Link {
                         ..
                     }
                 );
-                messages.push(Message::Peer(input));
+                messages.push(Message::peer(input));
                 if is_snapshot {
                     shared.mailbox.push_all(&mut messages);
                     self.hear_snapshot(shared, &mut from, &mut heard).await?;
@@ -201,7 +201,10 @@ impl Link {
                 let link = self.id;
                 shared
                     .mailbox
-                    .push(Message::SnapshotReceived { link, tree });
+                    .push(Message::Input(crate::replica::Input::SnapshotReceived {
+                        link,
+                        tree,
+                    }));
                 return Ok(());
             }
             heard.reserve(SNAPSHOT_READ_BYTES);
@@ -244,7 +247,7 @@ impl Link {
             for _ in 0..count {
                 shared
                     .mailbox
-                    .push(Message::Peer(Input::Drained { link: self.id }));
+                    .push(Message::peer(Input::Drained { link: self.id }));
             }
         }
     }
