@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::server;
+use super::{ask, server};
 use crate::admin::four_letter;
 
 /// A server that takes the place of Apache ZooKeeper.
@@ -29,6 +29,14 @@ enum Command {
         #[arg(value_name = "zoo.cfg")]
         config: Option<PathBuf>,
     },
+    /// Ask a server with a four-letter word, such as srvr, and print what it answers.
+    Ask {
+        /// The word.
+        word: String,
+        /// Host and client port.
+        #[arg(value_name = "HOST:PORT", default_value = "127.0.0.1:2181")]
+        server: String,
+    },
     /// Print the version as four-letter words show it.
     Version,
 }
@@ -38,6 +46,7 @@ pub fn main() -> ExitCode {
     match Args::parse().command {
         None => server::run(&[], None),
         Some(Command::Server { properties, config }) => server::run(&properties, config.as_deref()),
+        Some(Command::Ask { word, server }) => ask::run(&word, &server),
         Some(Command::Version) => {
             println!("{}", four_letter::version());
             ExitCode::SUCCESS
