@@ -46,7 +46,7 @@ impl Compression {
     }
 
     /// The plain bytes of `packed`.
-    pub(super) fn unpack<'a>(self, packed: impl Read + 'a) -> Box<dyn Read + 'a> {
+    pub(super) fn unpack<'a>(self, packed: impl Read + Send + 'a) -> Box<dyn Read + Send + 'a> {
         match self {
             Compression::None => Box::new(packed),
             Compression::Gz => Box::new(GzDecoder::new(packed)),

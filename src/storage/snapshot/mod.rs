@@ -22,6 +22,7 @@
 
 mod compress;
 mod reader;
+pub mod stream;
 mod writer;
 
 pub use compress::Compression;

@@ -63,6 +63,9 @@ pub enum SnapshotProblem {
         /// What it is.
         value: i64,
     },
+    /// A stream whose body is not followed by what marks its end.
+    #[error("the snapshot is not followed by its signature")]
+    Signature,
     /// Its parts make no tree.
     #[error("{0}")]
     Load(#[from] LoadError),
@@ -121,7 +124,7 @@ pub fn check(
     load(Box::new(MemoryFile(bytes)), compression, zxid, options)
 }
 
-fn compression_of(path: &Path) -> Compression {
+pub(super) fn compression_of(path: &Path) -> Compression {
     path.file_name()
         .and_then(|name| name.to_str())
         .map_or(Compression::None, Compression::of_file)
@@ -133,7 +136,7 @@ fn load(
     zxid: Zxid,
     options: TreeOptions,
 ) -> Result<Loaded, SnapshotProblem> {
-    let packed = Sequential { file, at: 0 };
+    let packed = Sequential::new(file);
     let mut stream = Stream::new(compression.unpack(packed));
     if stream.bytes(FileHeader::SIZE, "the header")?[..4]
         != FileHeader::SNAPSHOT.magic.to_be_bytes()
@@ -222,7 +225,7 @@ fn read_znodes(stream: &mut Stream, loader: &mut Loader) -> Result<u64, Snapshot
     }
 }
 
-fn stat_of(bytes: &[u8]) -> StatPersisted {
+pub(super) fn stat_of(bytes: &[u8]) -> StatPersisted {
     let mut fields = Fields(bytes);
     StatPersisted {
         czxid: fields.i64(),
@@ -276,9 +279,15 @@ fn read_digest(stream: &mut Stream) -> Result<Option<(Zxid, u64)>, SnapshotProbl
 }
 
 /// A file from front to end.
-struct Sequential {
+pub(super) struct Sequential {
     file: Box<dyn DiskFile>,
     at: u64,
+}
+
+impl Sequential {
+    pub(super) fn new(file: Box<dyn DiskFile>) -> Sequential {
+        Sequential { file, at: 0 }
+    }
 }
 
 impl Read for Sequential {
@@ -445,7 +454,7 @@ impl Fields<'_> {
 }
 
 /// Bytes of a StatPersisted.
-const STAT_SIZE: usize = 60;
+pub(super) const STAT_SIZE: usize = 60;
 
 /// Bytes of a seal: the checksum and the text "/".
 const SEAL: usize = 13;

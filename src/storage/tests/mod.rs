@@ -7,6 +7,7 @@ mod damage;
 mod epochs;
 mod golden;
 mod install;
+mod stream;
 mod truncate;
 
 use super::snapshot::{self, Compression, SnapshotOptions};
