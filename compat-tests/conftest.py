@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from harness import servers  # noqa: E402  (the path above makes it importable)
+from harness.ensemble_plugin import OURS_TAKES_PART  # noqa: E402
 
 pytest_plugins = ["harness.ensemble_plugin"]
 
@@ -24,9 +25,21 @@ def pytest_addoption(parser):
                      help="differential test: go on until so many kinds of difference were found")
 
 
-def kinds(config):
-    only = config.getoption("--only")
-    return [only] if only else list(servers.KINDS)
+# Suites that CI runs connected to a follower, too; in the long tier all are, but for those that are
+# marked `standalone`.
+SUITES_OF_CI = ("test_kazoo", "test_go", "test_c", "test_raw_frames")
+
+
+def kinds(metafunc):
+    only = metafunc.config.getoption("--only")
+    alone = [only] if only else list(servers.KINDS)
+    if metafunc.definition.get_closest_marker("standalone"):
+        return alone
+    if only != "java" and not OURS_TAKES_PART:
+        return alone
+    in_ci = metafunc.module.__name__.rpartition(".")[2] in SUITES_OF_CI and only != "java"
+    return [*alone, pytest.param(f"{only or 'oxkeeper'}{servers.OF_ENSEMBLE}",
+                                 marks=[] if in_ci else [pytest.mark.long])]
 
 
 def pytest_sessionstart(session):
@@ -39,7 +52,7 @@ def pytest_sessionstart(session):
 def pytest_generate_tests(metafunc):
     """`server_kind` (and `server`, built on it) runs once per kind."""
     if "server_kind" in metafunc.fixturenames:
-        metafunc.parametrize("server_kind", kinds(metafunc.config), scope="session")
+        metafunc.parametrize("server_kind", kinds(metafunc), scope="session")
 
 
 @pytest.fixture

@@ -344,6 +344,38 @@ class Ensemble:
             member.cleanup()
 
 
+class Connected:
+    """A follower of three, in place of a single server, for suites that know of one address only.
+
+    Everything that it has not itself is its follower's: stop, restart, log_text and so on.
+    """
+
+    def __init__(self, kind, cfg, props):
+        letter = "J" if kind == "java" else "O"
+        self.ensemble = Ensemble(letter * 3, cfg={"tickTime": 2000, **cfg}, props=props)
+        try:
+            self.ensemble.start()
+        except BaseException:
+            self.cleanup()
+            raise
+        self._follower = self.ensemble[1]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.cleanup()
+
+    def __repr__(self):
+        return f"{self._follower!r} of {self.ensemble!r}"
+
+    def __getattr__(self, name):
+        return getattr(self._follower, name)
+
+    def cleanup(self):
+        self.ensemble.cleanup()
+
+
 def archive_words(version):
     """JVM words for a class-data archive of this Java server, which halves its start."""
     jars = cache_dir() / f"zk-{version}"

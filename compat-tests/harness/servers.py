@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 
 KINDS = ("java", "oxkeeper")
+# A kind with this behind it: a follower in an ensemble of three of that kind.
+OF_ENSEMBLE = "-ensemble"
 START_SECONDS = 60
 STOP_SECONDS = 30
 
@@ -74,12 +76,16 @@ def four_letter(host, port, word, timeout=5.0):
 
 
 def start(kind, cfg=None, props=None, data_dir=None, version="3.9.5"):
-    """Starts a standalone server and waits until it serves.
+    """Starts a standalone server, or a whole ensemble whose follower it gives, and waits for it.
 
     cfg: keys of zoo.cfg over quiet defaults (a value of None leaves a default out); props: words
     for -D, the same for both kinds; data_dir: an existing data folder, kept afterwards; version:
     of the Java server only. To be called from the main thread: a server ends with its thread.
     """
+    if kind.endswith(OF_ENSEMBLE):
+        from harness.ensemble import Connected  # it is built on this module
+
+        return Connected(kind.removesuffix(OF_ENSEMBLE), cfg or {}, props or {})
     if kind not in KINDS:
         raise ValueError(f"unknown kind of server: {kind}")
     server = Server(kind, cfg or {}, props or {}, data_dir, version)
