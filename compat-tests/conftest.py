@@ -8,7 +8,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from harness import servers  # noqa: E402  (the path above makes it importable)
-from harness.ensemble_plugin import OURS_TAKES_PART  # noqa: E402
+from harness.servers import OURS_TAKES_PART  # noqa: E402
 
 pytest_plugins = ["harness.ensemble_plugin"]
 

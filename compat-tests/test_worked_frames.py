@@ -5,6 +5,8 @@ import pytest
 from harness import rawzk
 from harness.rawzk import Closed, Connection
 
+pytestmark = pytest.mark.standalone
+
 ACL = "000000010000001f00000005776f726c6400000006616e796f6e65"
 
 

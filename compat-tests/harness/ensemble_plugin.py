@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness.ensemble import Ensemble, Network
+from harness.servers import OURS_TAKES_PART
 
-# Ours takes part as soon as it can replicate; until then the tests are held against Java alone.
-OURS_TAKES_PART = False
 LOGS = Path(__file__).resolve().parents[2] / "target" / "ensemble-logs"
 
 

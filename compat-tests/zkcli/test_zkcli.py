@@ -93,6 +93,8 @@ class Session:
     def _mask(self, line):
         line = line.replace(self._address, "{server}")
         line = re.sub(r"^([cm]time) = .*", r"\1 = (time)", line)
+        # An ensemble that was started once is in epoch 1.
+        line = re.sub(r"^(\wZxid) = 0x1([0-9a-f]{8})$", _without_epoch, line)
         return re.sub(r"^ephemeralOwner = 0x[0-9a-f]{2,}$", "ephemeralOwner = (session)", line)
 
     def quit(self):
@@ -102,6 +104,10 @@ class Session:
     def kill(self):
         self._process.kill()
         self._process.wait()
+
+
+def _without_epoch(found):
+    return f"{found[1]} = 0x{int(found[2], 16):x}"
 
 
 def parse(text):
@@ -127,6 +133,8 @@ def test_zkcli_answers_as_with_java(server, transcript):
     expected, got = list(head), list(head)
     try:
         for command, answer, events in steps:
+            if "config" in command and hasattr(server, "ensemble"):
+                continue  # a single server has none
             first = len(session.events)
             lines = session.ask(command)
             session.await_events(
