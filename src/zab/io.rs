@@ -298,7 +298,8 @@ pub enum Effect {
     Serving {
         /// As what.
         role: Role,
-        /// Whose leadership. Its marker is the position of the tree until the first write.
+        /// Whose leadership. Its marker becomes the position of the tree, unless the tree holds writes of this epoch:
+        /// a learner that came late has them from its synchronization.
         epoch: Epoch,
     },
     /// As a leader: a learner's client asks for a write, or for a sync (answered by [`Peer::sync`](super::Peer)).

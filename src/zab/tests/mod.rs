@@ -1,3 +1,5 @@
 //! Tests of the whole protocol core.
 
+mod random;
 mod standalone;
+mod world;
