@@ -78,7 +78,6 @@ const FOUND_WITHIN: &[(Mistake, u64)] = &[
     (Mistake::AckBeforeSync, 400),
     (Mistake::OwnAckBeforeSync, 400),
     (Mistake::VoteWithDelivered, 400),
-    (Mistake::TruncationIgnored, 400),
     (Mistake::NoTruncation, 400),
     (Mistake::InitialHistoryNotDelivered, 400),
     (Mistake::ObserverDropsDuringSync, 400),

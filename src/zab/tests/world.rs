@@ -719,7 +719,7 @@ impl World {
             };
             upto = Some(record.zxid);
             server.disk.log.push(record);
-            if server.asked.len() % batch == 0 {
+            if server.asked.len().is_multiple_of(batch) {
                 break;
             }
         }
