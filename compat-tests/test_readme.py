@@ -1,6 +1,10 @@
-"""The README's first command does what the README says."""
+"""The README's commands do what the README says."""
 
+import os
+import random
+import re
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -42,3 +46,49 @@ def test_cargo_run_starts_a_server_without_any_configuration(pytestconfig, tmp_p
         finally:
             process.kill()
     assert (tmp_path / "data" / "version-2").is_dir()
+
+
+def three_free_ports():
+    """The first of three in a row that nobody listens on, below those the system gives away."""
+    while True:
+        first = random.randrange(10_000, 32_000, 3)
+        try:
+            for port in range(first, first + 3):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+            return first
+        except OSError:
+            continue
+
+
+def test_the_pseudo_cluster_starts_shows_its_leader_and_stops(pytestconfig, tmp_path):
+    if pytestconfig.getoption("--only") == "java" or not servers.OURS_TAKES_PART:
+        pytest.skip("the README is about our server")
+    readme = (ROOT / "README.md").read_text()
+    first = three_free_ports()
+    ports = {"CLIENT_PORT": first, "QUORUM_PORT": three_free_ports(), "ELECTION_PORT": three_free_ports()}
+    env = os.environ | {name: str(port) for name, port in ports.items()}
+    env["OXKEEPER_BIN"] = str(servers.oxkeeper_binary())
+
+    def run(command):
+        line = f"bin/pseudo-cluster {command}"
+        assert line in readme
+        return subprocess.run([ROOT / line.split()[0], command], cwd=tmp_path, env=env, text=True,
+                              capture_output=True, timeout=120)
+
+    try:
+        started = run("start")
+        assert started.returncode == 0, started
+        modes = re.findall(r"^server (\d) on 127\.0\.0\.1:(\d+): (\w+)$", started.stdout, re.M)
+        assert [mode[:2] for mode in modes] == [(str(n + 1), str(first + n)) for n in range(3)]
+        assert sorted(mode[2] for mode in modes) == ["follower", "follower", "leader"]
+        assert run("start").stdout == started.stdout, "what runs goes on"
+        for sid, port, mode in modes:
+            assert f"Mode: {mode}" in servers.four_letter("127.0.0.1", int(port), "srvr")
+            assert (tmp_path / "data" / "ensemble" / sid / "version-2").is_dir()
+    finally:
+        stopped = run("stop")
+    assert stopped.returncode == 0, stopped
+    after = run("status")
+    assert after.returncode == 1
+    assert after.stdout.count("not running") == 3
