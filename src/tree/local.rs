@@ -7,11 +7,11 @@ use super::{Tree, Znode};
 use crate::base::{Zxid, path};
 
 impl Tree {
-    /// An epoch begins: its marker is the position of the tree until its first transaction.
+    /// An epoch is served: its marker is the position of a tree that holds none of its transactions yet.
     ///
     /// Source: `Leader.startZkServer`, `Learner.syncWithLeader` (`zk.setZxid`, `setlastProcessedZxid`).
     pub fn begin_epoch(&mut self, marker: Zxid) {
-        self.last_zxid = marker;
+        self.last_zxid = self.last_zxid.max(marker);
     }
 
     /// Puts the text of the configuration, and its version, where clients look for it.

@@ -1,6 +1,8 @@
 //! One server without a world around it: what breaks easily, a test per line of that list, and a
 //! stress test of the gate and the outboxes with real threads.
 
+mod ensemble;
+mod members;
 mod orderings;
 mod riding;
 mod threads;
@@ -57,20 +59,7 @@ impl World {
             mono: Mono(1_000_000),
             wall: WallMs(1_700_000_000_000),
         };
-        let options = ReplicaOptions {
-            tick: Duration::from_secs(2),
-            min_session_timeout: Duration::from_secs(4),
-            max_session_timeout: Duration::from_secs(40),
-            server_id: 1,
-            prep: PrepOptions::default(),
-            reaper: ReaperOptions {
-                interval: Duration::from_secs(3600),
-                max_per_minute: 10_000,
-                max_never_used: Duration::ZERO,
-            },
-            throttle,
-            reply_backlog_bytes,
-        };
+        let options = options_of(throttle, reply_backlog_bytes);
         let tree = Tree::new(TreeOptions::default());
         let gate = Arc::new(Gate::new(tree, AuthOptions::default(), 1 << 20));
         let counters = Arc::new(Counters::default());
@@ -169,6 +158,23 @@ impl World {
 
     fn exists(&self, path: &str) -> bool {
         self.gate.read(|tree| tree.find(path).is_some())
+    }
+}
+
+fn options_of(throttle: ThrottleOptions, reply_backlog_bytes: usize) -> ReplicaOptions {
+    ReplicaOptions {
+        tick: Duration::from_secs(2),
+        min_session_timeout: Duration::from_secs(4),
+        max_session_timeout: Duration::from_secs(40),
+        server_id: 1,
+        prep: PrepOptions::default(),
+        reaper: ReaperOptions {
+            interval: Duration::from_secs(3600),
+            max_per_minute: 10_000,
+            max_never_used: Duration::ZERO,
+        },
+        throttle,
+        reply_backlog_bytes,
     }
 }
 

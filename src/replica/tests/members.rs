@@ -1,0 +1,670 @@
+//! Members of an ensemble: what clients see of leaders and learners, and of changes between them.
+
+use jute::ErrorCode;
+
+use super::ensemble::{CONFIG, Ensemble};
+use super::*;
+use crate::zab::io::Input as PeerInput;
+use crate::zab::packet::{Forwarded, FromLeader, FromLearner};
+
+fn sync() -> Request {
+    Request::Read(ReadRequest::Sync(Some("/".into())))
+}
+
+fn is_commit(packet: &FromLeader) -> bool {
+    matches!(packet, FromLeader::Commit(_))
+}
+
+fn is_ping(packet: &FromLeader) -> bool {
+    matches!(packet, FromLeader::Ping { .. })
+}
+
+fn is_proposal(packet: &FromLeader) -> bool {
+    matches!(packet, FromLeader::Proposal { .. })
+}
+
+fn ephemeral(path: &str) -> Request {
+    let Request::Write(WriteRequest::Create(op, mut request)) = create(path) else {
+        unreachable!("it creates");
+    };
+    request.flags = 1;
+    Request::Write(WriteRequest::Create(op, request))
+}
+
+/// Whether the client was cut off without a word.
+fn is_cut_off(conn: &Conn) -> bool {
+    conn.outbox.is_closed()
+}
+
+#[test]
+fn a_write_by_any_server_is_answered_there_and_applied_everywhere() {
+    let mut ensemble = Ensemble::of_three();
+    for (n, id) in [1, 2, 3].into_iter().enumerate() {
+        let conn = ensemble.open(id);
+        let path = format!("/a{n}");
+        ensemble.send(id, &conn, 1, create(&path));
+        assert_eq!(errors(&conn), [(1, 0)]);
+        assert!([1, 2, 3].iter().all(|id| ensemble.exists(*id, &path)));
+        ensemble.send(id, &conn, 2, create("/no/parent"));
+        assert_eq!(errors(&conn), [(2, -101)]);
+        ensemble.send(id, &conn, 3, close());
+        assert_eq!(errors(&conn), [(3, 0)]);
+        assert!(conn.outbox.has_last_word());
+    }
+    ensemble.check();
+}
+
+#[test]
+fn an_observer_serves_like_a_follower() {
+    let mut ensemble = Ensemble::new(&[1, 2, 3, 4], &[4], 1000);
+    let conn = ensemble.open(4);
+    for xid in 1..=3 {
+        ensemble.submit(4, &conn, xid, create(&format!("/{xid}")));
+    }
+    ensemble.send(4, &conn, 4, sync());
+    assert_eq!(errors(&conn), [(1, 0), (2, 0), (3, 0), (4, 0)]);
+    ensemble.check();
+}
+
+#[test]
+fn every_server_shows_its_configuration_and_stands_at_the_epochs_marker() {
+    let ensemble = Ensemble::of_three();
+    for member in ensemble.members.values() {
+        member.gate.read(|tree| {
+            let config = tree.find("/zookeeper/config").unwrap();
+            assert_eq!(tree.data(config), Some(CONFIG));
+            assert_eq!(
+                (tree.stat(config).version, tree.stat(config).mzxid),
+                (-1, 0)
+            );
+            assert_eq!(tree.last_zxid().counter(), 0);
+            assert!(tree.last_zxid().epoch().0 > 0);
+        });
+    }
+    ensemble.check();
+}
+
+#[test]
+fn a_reconfig_is_answered_as_where_that_is_off() {
+    let mut ensemble = Ensemble::of_three();
+    for id in [1, 2, 3] {
+        let conn = ensemble.open(id);
+        let request = WriteRequest::Reconfig(Default::default());
+        ensemble.send(id, &conn, 1, Request::Write(request));
+        assert_eq!(errors(&conn), [(1, -123)]);
+    }
+    ensemble.check();
+}
+
+#[test]
+fn a_sessions_requests_are_answered_in_their_order_on_every_server() {
+    let mut ensemble = Ensemble::of_three();
+    for id in [1, 2, 3] {
+        let conn = ensemble.open(id);
+        let path = format!("/o{id}");
+        ensemble.submit(id, &conn, 1, sync());
+        ensemble.submit(id, &conn, 2, create(&path));
+        ensemble.submit(id, &conn, 3, get(&path));
+        ensemble.submit(id, &conn, 4, sync());
+        ensemble.submit(id, &conn, 5, set(&path));
+        ensemble.submit(id, &conn, 6, sync());
+        ensemble.submit(id, &conn, 7, sync());
+        ensemble.submit(id, &conn, 8, get("/none"));
+        ensemble.submit(id, &conn, 9, close());
+        ensemble.run();
+        let xids = [1, 2, 3, 4, 5, 6, 7, 8, 9].map(|xid| (xid, if xid == 8 { -101 } else { 0 }));
+        assert_eq!(errors(&conn), xids, "server {id}");
+    }
+    ensemble.check();
+}
+
+#[test]
+fn syncs_of_many_sessions_are_answered_each_to_its_own() {
+    let mut ensemble = Ensemble::of_three();
+    for id in [1, 2, 3] {
+        let conns: Vec<_> = (0..5).map(|_| ensemble.open(id)).collect();
+        for round in 0..4 {
+            for (n, conn) in conns.iter().enumerate() {
+                let write = create(&format!("/{id}-{n}-{round}"));
+                ensemble.submit(id, conn, 2 * round, sync());
+                ensemble.submit(id, conn, 2 * round + 1, write);
+            }
+        }
+        // One of them goes in the middle.
+        ensemble.submit(id, &conns[2], 100, close());
+        ensemble.run();
+        for (n, conn) in conns.iter().enumerate() {
+            let last = (n == 2).then_some((100, 0));
+            let all: Vec<_> = (0..8).map(|xid| (xid, 0)).chain(last).collect();
+            assert_eq!(errors(conn), all, "server {id}");
+        }
+    }
+    ensemble.check();
+}
+
+#[test]
+fn a_learners_writes_behind_a_sync_come_back_behind_its_answer() {
+    let mut ensemble = Ensemble::of_three();
+    let id = ensemble.learners()[0];
+    let conn = ensemble.open(id);
+    // The round of pings that the sync needs goes on only later; the write is agreed before.
+    ensemble.stalled = is_ping;
+    ensemble.submit(id, &conn, 1, sync());
+    ensemble.submit(id, &conn, 2, create("/a"));
+    ensemble.run();
+    assert!(ensemble.exists(ensemble.leader(), "/a"));
+    assert!(!ensemble.exists(id, "/a"), "its COMMIT waits behind SYNC");
+    assert_eq!(errors(&conn), []);
+    ensemble.unstall();
+    assert_eq!(errors(&conn), [(1, 0), (2, 0)]);
+    ensemble.check();
+}
+
+#[test]
+fn a_leaders_own_writes_behind_a_sync_are_answered_behind_it() {
+    let mut ensemble = Ensemble::of_three();
+    let id = ensemble.leader();
+    let (conn, other) = (ensemble.open(id), ensemble.open(id));
+    ensemble.stalled = is_ping;
+    ensemble.submit(id, &conn, 1, sync());
+    ensemble.submit(id, &conn, 2, create("/a"));
+    ensemble.submit(id, &conn, 3, get("/a"));
+    ensemble.send(id, &other, 1, create("/b"));
+    assert_eq!(errors(&conn), []);
+    assert_eq!(errors(&other), [(1, 0)], "no session waits for another");
+    ensemble.unstall();
+    assert_eq!(errors(&conn), [(1, 0), (2, 0), (3, 0)]);
+    ensemble.check();
+}
+
+#[test]
+fn the_in_loop_count_belongs_to_the_session_on_a_learner_too() {
+    let mut ensemble = Ensemble::of_three();
+    let id = ensemble.learners()[0];
+    let old = ensemble.open(id);
+    ensemble.stalled = is_commit;
+    ensemble.send(id, &old, 1, create("/a"));
+    let new = ensemble.move_to(id, &old);
+    assert!(is_cut_off(&old));
+    let lane = new.lane.get().unwrap().clone();
+    assert_eq!(lane.in_loop(), 1);
+    ensemble.send(id, &new, 2, get("/a"));
+    assert_eq!(errors(&new), []);
+    ensemble.unstall();
+    assert_eq!(errors(&new), [(2, 0)], "its own read alone");
+    assert_eq!(lane.in_loop(), 0);
+    ensemble.check();
+}
+
+#[test]
+fn a_dead_connection_of_a_learner_registers_no_watch() {
+    let mut ensemble = Ensemble::of_three();
+    let id = ensemble.learners()[0];
+    let conn = ensemble.open(id);
+    ensemble.stalled = is_commit;
+    ensemble.submit(id, &conn, 1, create("/a"));
+    let watching = ReadRequest::Exists(watchable("/a", true));
+    ensemble.send(id, &conn, 2, Request::Read(watching));
+    ensemble.hang_up(id, &conn);
+    ensemble.unstall();
+    assert!(ensemble.exists(id, "/a"));
+    let gate = ensemble.members[&id].gate.clone();
+    assert!(gate.with_watches(|watches| watches.is_empty()));
+    ensemble.check();
+}
+
+#[test]
+fn a_lost_leader_costs_a_learners_clients_their_connections_and_nothing_is_answered() {
+    let mut ensemble = Ensemble::of_three();
+    let (leader, id) = (ensemble.leader(), ensemble.learners()[0]);
+    let third = ensemble.learners()[1];
+    ensemble.crash(third);
+    let (conn, idle) = (ensemble.open(id), ensemble.open(id));
+    ensemble.stalled = is_commit;
+    for xid in 1..=3 {
+        ensemble.submit(id, &conn, xid, create(&format!("/{xid}")));
+    }
+    ensemble.submit(id, &conn, 4, get("/1"));
+    ensemble.send(id, &conn, 5, sync());
+    let lane = conn.lane.get().unwrap().clone();
+    assert_eq!(lane.in_loop(), 5);
+    ensemble.crash(leader);
+    assert!(is_cut_off(&conn) && is_cut_off(&idle));
+    assert_eq!((lane.in_loop(), lane.is_closing()), (0, true));
+    assert_eq!(ensemble.members[&id].counters.outstanding(), 0);
+    let late = ensemble.connect(id, SessionId(0));
+    assert!(
+        is_cut_off(&late),
+        "nobody is let in while there is no leader"
+    );
+    // What its task still finds is dropped, now and under the next leader.
+    lane.enter();
+    let input = |conn: &Arc<Conn>| Input::Request {
+        conn: conn.clone(),
+        lane: lane.clone(),
+        xid: 6,
+        request: create("/late"),
+        ids: conn.identities(),
+        received: Mono(0),
+        large: None,
+    };
+    ensemble.members[&id].counters.in_loop(1);
+    ensemble.step(id, input(&conn));
+    ensemble.kept.clear();
+    ensemble.stalled = |_| false;
+    ensemble.start(third);
+    ensemble.settle();
+    let back = ensemble.move_to(id, &conn);
+    lane.enter();
+    ensemble.members[&id].counters.in_loop(1);
+    ensemble.step(id, input(&conn));
+    ensemble.send(id, &back, 7, create("/next"));
+    assert_eq!(errors(&back), [(7, 0)]);
+    assert!(!ensemble.exists(id, "/late"));
+    ensemble.check();
+}
+
+#[test]
+fn a_read_that_is_late_for_a_lost_leader_is_not_served() {
+    let mut ensemble = Ensemble::of_three();
+    let id = ensemble.learners()[0];
+    let conn = ensemble.open(id);
+    ensemble.crash(ensemble.leader());
+    // As the connection's task does it.
+    let (gate, ids) = (ensemble.members[&id].gate.clone(), conn.identities());
+    gate.read(|tree| {
+        Read {
+            gate: &gate,
+            tree,
+            conn: &conn,
+            session: session(&conn),
+            ids: &ids,
+            xid: 9,
+        }
+        .run(
+            &ReadRequest::Exists(watchable("/", false)),
+            &mut Progress::default(),
+            &mut Wakes::default(),
+        )
+    });
+    assert!(taken(&conn).is_empty());
+}
+
+#[test]
+fn a_later_write_never_succeeds_after_an_earlier_one_was_lost() {
+    for crash_after in 0..6 {
+        let mut ensemble = Ensemble::of_three();
+        let (leader, id) = (ensemble.leader(), ensemble.learners()[0]);
+        let conn = ensemble.open(id);
+        for xid in 0..crash_after {
+            ensemble.submit(id, &conn, xid, create(&format!("/{xid}")));
+        }
+        ensemble.stalled = is_proposal;
+        ensemble.run();
+        ensemble.crash(leader);
+        ensemble.stalled = |_| false;
+        ensemble.kept.clear();
+        for xid in crash_after..6 {
+            ensemble.submit(id, &conn, xid, create(&format!("/{xid}")));
+        }
+        ensemble.run();
+        ensemble.settle();
+        let done: Vec<_> = (0..6)
+            .map(|xid| ensemble.exists(id, &format!("/{xid}")))
+            .collect();
+        assert!(done.is_sorted_by(|a, b| a >= b), "{done:?}");
+        ensemble.check();
+    }
+}
+
+#[test]
+fn sessions_survive_an_election_and_come_back_to_any_server() {
+    let mut ensemble = Ensemble::of_three();
+    let conns: Vec<_> = [1, 2, 3].map(|id| (id, ensemble.open(id))).into();
+    for (id, conn) in &conns {
+        ensemble.send(*id, conn, 1, ephemeral(&format!("/e{id}")));
+    }
+    let leader = ensemble.leader();
+    ensemble.crash(leader);
+    ensemble.settle();
+    assert_ne!(ensemble.leader(), leader);
+    for (id, conn) in &conns {
+        let to = ensemble
+            .members
+            .keys()
+            .copied()
+            .find(|to| to != id)
+            .unwrap();
+        let conn = ensemble.move_to(to, conn);
+        assert!(ensemble.exists(to, &format!("/e{id}")));
+        ensemble.send(to, &conn, 2, create(&format!("/b{id}")));
+        assert_eq!(errors(&conn), [(2, 0)]);
+    }
+    ensemble.start(leader);
+    ensemble.settle();
+    ensemble.check();
+}
+
+#[test]
+fn a_session_that_moved_writes_only_by_its_new_server() {
+    let mut ensemble = Ensemble::of_three();
+    let leader = ensemble.leader();
+    let (a, b) = (ensemble.learners()[0], ensemble.learners()[1]);
+    let old = ensemble.open(a);
+    let new = ensemble.move_to(b, &old);
+    assert!(!is_cut_off(&old), "nobody has told its server");
+    ensemble.send(a, &old, 1, create("/old"));
+    assert!(old.outbox.has_last_word() && taken(&old).is_empty());
+    ensemble.send(b, &new, 1, create("/new"));
+    assert_eq!(errors(&new), [(1, 0)]);
+    let at_leader = ensemble.move_to(leader, &new);
+    ensemble.send(b, &new, 2, create("/b"));
+    assert!(new.outbox.has_last_word() && taken(&new).is_empty());
+    let back = ensemble.move_to(b, &at_leader);
+    assert!(is_cut_off(&at_leader));
+    ensemble.submit(leader, &at_leader, 30, create("/at-leader"));
+    ensemble.send(b, &back, 3, create("/back"));
+    assert_eq!(errors(&back), [(3, 0)]);
+    for path in ["/old", "/b", "/at-leader"] {
+        assert!(!ensemble.exists(leader, path), "{path}");
+    }
+    ensemble.check();
+}
+
+#[test]
+fn a_multi_of_a_session_that_moved_closes_its_old_connection() {
+    let mut ensemble = Ensemble::of_three();
+    let (a, b) = (ensemble.learners()[0], ensemble.learners()[1]);
+    let old = ensemble.open(a);
+    ensemble.move_to(b, &old);
+    let Request::Write(WriteRequest::Create(op, request)) = create("/m") else {
+        unreachable!("it creates");
+    };
+    let multi = jute::proto::MultiRequest {
+        ops: vec![jute::proto::MultiOp::Create(op, request)],
+    };
+    let request = Request::Write(WriteRequest::Multi(multi));
+    ensemble.send(a, &old, 1, request);
+    assert!(old.outbox.has_last_word() && taken(&old).is_empty());
+    ensemble.check();
+}
+
+#[test]
+fn a_stale_connection_may_close_a_session_that_moved() {
+    let mut ensemble = Ensemble::of_three();
+    let (a, b) = (ensemble.learners()[0], ensemble.learners()[1]);
+    let old = ensemble.open(a);
+    let new = ensemble.move_to(b, &old);
+    ensemble.send(a, &old, 1, close());
+    assert_eq!(errors(&old), [(1, 0)]);
+    assert!(is_cut_off(&new));
+    ensemble.check();
+}
+
+#[test]
+fn a_session_is_resumed_only_if_the_leader_knows_it_and_the_client_its_password() {
+    let mut ensemble = Ensemble::of_three();
+    let id = ensemble.learners()[0];
+    let refused = |conn: &Conn| {
+        let frames = taken(conn);
+        frames.len() == 1 && frames[0][4..8] == [0; 4] && conn.outbox.has_last_word()
+    };
+    let unknown = ensemble.connect(id, SessionId(77));
+    assert!(refused(&unknown));
+    let conn = ensemble.open(id);
+    let stranger = ensemble.connect_with(id, session(&conn), 0, &[1; 16]);
+    assert!(refused(&stranger) && !is_cut_off(&conn));
+    let ahead = ensemble.connect_with(id, SessionId(0), i64::MAX, &[]);
+    assert!(is_cut_off(&ahead));
+    ensemble.send(id, &conn, 1, close());
+    let closed = ensemble.connect(id, session(&conn));
+    assert!(refused(&closed));
+    ensemble.check();
+}
+
+#[test]
+fn a_client_that_hangs_up_while_the_leader_is_asked_leaves_nothing_behind() {
+    let mut ensemble = Ensemble::of_three();
+    let (a, b) = (ensemble.learners()[0], ensemble.learners()[1]);
+    let old = ensemble.open(a);
+    ensemble.stalled = |packet| matches!(packet, FromLeader::Revalidated { .. });
+    let asking = ensemble.connect(b, session(&old));
+    let again = ensemble.connect(b, session(&old));
+    ensemble.hang_up(b, &asking);
+    ensemble.unstall();
+    assert!(taken(&asking).is_empty() && asking.lane.get().is_none());
+    assert_eq!(taken(&again).len(), 1);
+    ensemble.send(b, &again, 1, create("/a"));
+    assert_eq!(errors(&again), [(1, 0)]);
+    ensemble.check();
+}
+
+#[test]
+fn a_learners_client_lives_as_long_as_it_is_heard_and_no_longer() {
+    let mut ensemble = Ensemble::of_three();
+    let id = ensemble.learners()[0];
+    let (heard, silent) = (ensemble.open(id), ensemble.open(id));
+    ensemble.send(id, &silent, 1, ephemeral("/e"));
+    assert_eq!(errors(&silent), [(1, 0)]);
+    for _ in 0..20 {
+        // Its connection hears it; nobody else is told.
+        heard.lane.get().unwrap().touch(ensemble.now.mono);
+        ensemble.pass(1000);
+    }
+    assert!(is_cut_off(&silent) && !is_cut_off(&heard));
+    assert!(!ensemble.exists(id, "/e"));
+    ensemble.send(id, &heard, 1, create("/a"));
+    assert_eq!(errors(&heard), [(1, 0)]);
+    ensemble.check();
+}
+
+#[test]
+fn a_new_leader_gives_every_session_its_whole_timeout() {
+    let mut ensemble = Ensemble::of_three();
+    let id = ensemble.learners()[0];
+    let conn = ensemble.open(id);
+    ensemble.send(id, &conn, 1, ephemeral("/e"));
+    ensemble.pass(9_000);
+    ensemble.crash(ensemble.leader());
+    ensemble.settle();
+    ensemble.pass(9_000);
+    assert!(ensemble.exists(id, "/e"));
+    ensemble.pass(4_000);
+    assert!(!ensemble.exists(id, "/e"), "and no more");
+    ensemble.check();
+}
+
+#[test]
+fn the_beginning_of_a_session_is_a_sign_of_life_on_every_learner() {
+    let mut ensemble = Ensemble::of_three();
+    let (leader, id) = (ensemble.leader(), ensemble.learners()[0]);
+    let conn = ensemble.open(leader);
+    let mut outputs = Vec::new();
+    let member = ensemble.members.get_mut(&id).unwrap();
+    for expected in [1, 0] {
+        member.replica.report_touches(Zxid(7));
+        member.replica.drain(ensemble.now);
+        member.replica.take_outputs(&mut outputs);
+        let Some(Output::ToLeader { packet, .. }) = outputs.pop() else {
+            panic!("{outputs:?}");
+        };
+        let FromLearner::Ping { touched, .. } = packet else {
+            panic!("{packet:?}");
+        };
+        assert_eq!(touched.len(), expected);
+        assert!(
+            touched
+                .iter()
+                .all(|touch| touch.session == session(&conn) && touch.timeout_ms == 10_000)
+        );
+    }
+}
+
+#[test]
+fn a_learner_whose_log_is_ahead_or_old_or_gone_gets_what_the_others_have() {
+    // DIFF from memory, DIFF from the log, SNAP.
+    for (history, forget) in [(1000, false), (5, false), (5, true)] {
+        let mut ensemble = Ensemble::new(&[1, 2, 3], &[], history);
+        let id = ensemble.learners()[0];
+        let at = ensemble.leader();
+        let conn = ensemble.open(at);
+        ensemble.send(at, &conn, 1, create("/before"));
+        ensemble.crash(id);
+        for xid in 2..40 {
+            ensemble.send(at, &conn, xid, create(&format!("/{xid}")));
+        }
+        if forget {
+            ensemble.wipe(id);
+        }
+        ensemble.start(id);
+        ensemble.settle();
+        ensemble.check();
+        let moved = ensemble.move_to(id, &conn);
+        ensemble.send(id, &moved, 50, create("/after"));
+        assert_eq!(errors(&moved), [(50, 0)]);
+        ensemble.check();
+        // What it got is durable.
+        ensemble.crash(id);
+        ensemble.start(id);
+        ensemble.settle();
+        ensemble.check();
+    }
+}
+
+#[test]
+fn a_member_with_writes_that_nobody_else_has_goes_back_with_its_tree() {
+    let mut ensemble = Ensemble::of_three();
+    let leader = ensemble.leader();
+    let conn = ensemble.open(leader);
+    ensemble.send(leader, &conn, 1, create("/agreed"));
+    ensemble.stalled = is_proposal;
+    ensemble.send(leader, &conn, 2, create("/lost"));
+    ensemble.crash(leader);
+    ensemble.stalled = |_| false;
+    ensemble.kept.clear();
+    ensemble.settle();
+    // Its tree holds it until it hears better.
+    let other = ensemble.leader();
+    let new = ensemble.open(other);
+    ensemble.send(other, &new, 1, create("/new"));
+    ensemble.start(leader);
+    ensemble.settle();
+    assert!(!ensemble.exists(leader, "/lost") && ensemble.exists(leader, "/agreed"));
+    ensemble.check();
+}
+
+#[test]
+fn a_request_that_does_not_decode_is_refused_in_order_and_stops_nobody() {
+    let mut ensemble = Ensemble::of_three();
+    let (leader, id) = (ensemble.leader(), ensemble.learners()[0]);
+    let conn = ensemble.open(id);
+    let link = ensemble.link_of(id);
+    for op in [
+        jute::Op::Create,
+        jute::Op::Multi,
+        jute::Op::CreateSession,
+        jute::Op::GetData,
+    ] {
+        let request = Forwarded {
+            session: session(&conn),
+            cxid: 7,
+            op: op.into(),
+            body: Bytes::from_static(b"\xff\xff"),
+            auth_info: None,
+        };
+        let packet = FromLearner::Request(request);
+        ensemble.step(leader, Input::Peer(PeerInput::FromLearner { link, packet }));
+    }
+    ensemble.send(id, &conn, 1, create("/a"));
+    assert_eq!(errors(&conn), [(1, 0)]);
+    let zxid = ensemble.members[&leader].gate.read(|tree| tree.last_zxid());
+    assert_eq!(zxid.counter(), 5, "the session, three refusals, the create");
+    ensemble.check();
+}
+
+#[test]
+fn a_write_lost_on_its_way_to_the_leader_costs_the_connection_and_answers_nobody_else() {
+    let mut ensemble = Ensemble::of_three();
+    let id = ensemble.learners()[0];
+    let (conn, other) = (ensemble.open(id), ensemble.open(id));
+    ensemble.submit(id, &conn, 1, create("/1"));
+    ensemble.lose_next_request = true;
+    ensemble.run();
+    ensemble.submit(id, &conn, 2, create("/2"));
+    ensemble.send(id, &other, 1, create("/other"));
+    assert!(is_cut_off(&conn) && taken(&conn).is_empty());
+    assert_eq!(errors(&other), [(1, 0)]);
+    assert_eq!(conn.lane.get().unwrap().in_loop(), 0);
+    let back = ensemble.move_to(id, &conn);
+    ensemble.send(id, &back, 3, get("/2"));
+    assert_eq!(errors(&back), [(3, 0)]);
+    ensemble.check();
+}
+
+#[test]
+fn ephemerals_of_sessions_that_nobody_knows_go_with_a_new_leader() {
+    let mut ensemble = Ensemble::of_three();
+    let id = ensemble.leader();
+    for member in ensemble.members.values() {
+        // As a fuzzy snapshot may leave it.
+        let txn = jute::txn::Txn::Create(jute::txn::CreateTxn {
+            path: Some("/e".into()),
+            ephemeral: true,
+            parent_cversion: 1,
+            ..Default::default()
+        });
+        let header = jute::txn::TxnHeader {
+            client_id: 999,
+            ..Default::default()
+        };
+        member.gate.write().replay(&header, &txn);
+    }
+    ensemble.crash(id);
+    ensemble.settle();
+    ensemble.run();
+    for other in ensemble.members.keys() {
+        assert!(!ensemble.exists(*other, "/e"));
+    }
+    ensemble.check();
+}
+
+#[test]
+fn a_learners_expired_session_is_told_from_one_that_never_was() {
+    let mut ensemble = Ensemble::of_three();
+    let (leader, id) = (ensemble.leader(), ensemble.learners()[0]);
+    let conn = ensemble.open(id);
+    let link = ensemble.link_of(id);
+    let request = Forwarded {
+        session: SessionId(12345),
+        cxid: 7,
+        op: jute::Op::Create.into(),
+        body: body::of(&WriteRequest::Create(jute::Op::Create, Default::default())),
+        auth_info: None,
+    };
+    let packet = FromLearner::Request(request);
+    ensemble.step(leader, Input::Peer(PeerInput::FromLearner { link, packet }));
+    let last = ensemble.members[&id].stable.log.last().unwrap().1.clone();
+    let txn = jute::txn::LoggedTxn::read(last).unwrap().txn;
+    let jute::txn::Txn::Error(error) = txn else {
+        panic!("{txn:?}");
+    };
+    assert_eq!(error.err, ErrorCode::SESSION_EXPIRED.0);
+    assert!(!is_cut_off(&conn));
+}
+
+#[test]
+fn the_sessions_of_a_learner_that_is_gone_belong_to_nobody_who_has_not_claimed_them() {
+    let mut ensemble = Ensemble::of_three();
+    let (a, b) = (ensemble.learners()[0], ensemble.learners()[1]);
+    let stale = ensemble.open(a);
+    let lost = ensemble.move_to(b, &stale);
+    ensemble.disconnect(b);
+    assert!(is_cut_off(&lost));
+    ensemble.send(a, &stale, 1, create("/delayed"));
+    assert!(stale.outbox.has_last_word() && !ensemble.exists(a, "/delayed"));
+    ensemble.settle();
+    let back = ensemble.move_to(a, &lost);
+    ensemble.send(a, &back, 2, create("/a"));
+    assert_eq!(errors(&back), [(2, 0)]);
+    ensemble.check();
+}
