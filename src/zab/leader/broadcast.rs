@@ -166,7 +166,7 @@ impl Leader {
         core.remember(&proposal);
         for learner in self
             .learners
-            .values()
+            .values_mut()
             .filter(|learner| learner.is_forwarded())
         {
             let packet = match learner.kind {
@@ -176,10 +176,10 @@ impl Leader {
                     txn: proposal.payload.clone(),
                 },
             };
-            core.owe(Effect::ToLearner {
-                link: learner.link,
-                packet,
-            });
+            let link = learner.link;
+            if let Some(packet) = learner.agreed(zxid, packet) {
+                core.owe(Effect::ToLearner { link, packet });
+            }
         }
         core.deliver(proposal);
     }

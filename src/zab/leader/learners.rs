@@ -1,6 +1,9 @@
 //! What a leader knows of each of its learners.
 
+use std::collections::VecDeque;
+
 use super::super::io::{LearnerKind, LinkId};
+use super::super::packet::FromLeader;
 use crate::base::{Epoch, Mono, ServerId, Zxid};
 
 /// How far a learner is.
@@ -63,6 +66,10 @@ pub(super) struct Progress {
     pub pings_answered: u64,
     /// A proposal it has not acknowledged, and when it was sent.
     pub unacknowledged: Option<(Zxid, Mono)>,
+    /// For each of its syncs that is not complete, what had been proposed when it arrived; oldest first.
+    pub syncs: VecDeque<Zxid>,
+    /// What is agreed and waits behind these, in order.
+    held: VecDeque<(Zxid, FromLeader)>,
 }
 
 impl Progress {
@@ -83,7 +90,34 @@ impl Progress {
             pings_sent: 0,
             pings_answered: 0,
             unacknowledged: None,
+            syncs: VecDeque::new(),
+            held: VecDeque::new(),
         }
+    }
+
+    /// Its word that `zxid` is agreed, unless that has to wait behind a sync.
+    ///
+    /// A Java learner matches what comes with the oldest of what it passed on. What it passed on behind a sync has a
+    /// higher zxid than was proposed when the sync came; were that to arrive before the sync's answer, it would take it
+    /// for another server's, and none of its clients would ever get an answer again.
+    /// Source: `CommitProcessor.run`, `queuedWriteRequests`.
+    pub fn agreed(&mut self, zxid: Zxid, packet: FromLeader) -> Option<FromLeader> {
+        match self.syncs.front() {
+            Some(after) if *after < zxid => {
+                self.held.push_back((zxid, packet));
+                None
+            }
+            _ => Some(packet),
+        }
+    }
+
+    /// Its oldest sync is complete: what waited behind that one alone.
+    pub fn synced(&mut self) -> Vec<FromLeader> {
+        self.syncs.pop_front();
+        let upto = self.syncs.front().copied();
+        let free = |zxid: Zxid| upto.is_none_or(|upto| zxid <= upto);
+        let count = self.held.iter().take_while(|(zxid, _)| free(*zxid)).count();
+        self.held.drain(..count).map(|(_, packet)| packet).collect()
     }
 
     /// Whether it gets what is proposed or agreed from now on.

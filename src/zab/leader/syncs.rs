@@ -48,6 +48,10 @@ impl Syncs {
 impl Leader {
     /// Takes a sync.
     pub fn sync(&mut self, core: &mut Core, whose: Option<LinkId>) {
+        let learner = whose.and_then(|link| self.learners.get_mut(&link));
+        if let Some(learner) = learner {
+            learner.syncs.push_back(self.broadcast.proposed);
+        }
         let alone = core.options.quorums.reached_by(&[core.options.me].into());
         if self.syncs.begun == self.syncs.ended && !alone && !core.errs(Mistake::SyncWithoutRound) {
             self.begin_round(core);
@@ -119,8 +123,18 @@ impl Leader {
             };
             match sync.whose {
                 None => core.owe(Effect::Synced),
-                Some(link) => self.send(core, link, FromLeader::Sync),
+                Some(link) => self.answer_sync(core, link),
             }
+        }
+    }
+
+    fn answer_sync(&mut self, core: &mut Core, link: LinkId) {
+        let Some(learner) = self.learners.get_mut(&link) else {
+            return;
+        };
+        let behind = learner.synced();
+        for packet in std::iter::once(FromLeader::Sync).chain(behind) {
+            core.owe(Effect::ToLearner { link, packet });
         }
     }
 }
