@@ -94,6 +94,7 @@ pub fn answer(admin: &Admin, word: [u8; 4], conn: &Conn) -> String {
         (b"mntr", Some(mode)) => admin.mntr(mode, &ensemble),
         (b"cons", _) => admin.cons(conn),
         (b"conf", _) => admin.conf(),
+        (b"hash", _) => admin.hash(),
         _ => format!("{name} is not built into this server yet.\n"),
     }
 }
@@ -198,6 +199,15 @@ impl Admin {
         out
     }
 
+    fn hash(&self) -> String {
+        let noted: Vec<_> = self.gate.read(|tree| tree.noted_digests().collect());
+        let mut out = String::new();
+        for (zxid, digest) in noted {
+            line(&mut out, format_args!("{:x}: {}", zxid.0, digest as i64));
+        }
+        out
+    }
+
     fn conf(&self) -> String {
         let config = &self.config;
         let port = config
@@ -283,6 +293,10 @@ impl Admin {
         put("approximate_data_size", &bytes);
         put("global_sessions", &sessions);
         put("local_sessions", &0);
+        put(
+            "digest_mismatches_count",
+            &self.counters.digest_mismatches(),
+        );
         put("open_file_descriptor_count", &open_files);
         put("max_file_descriptor_count", &max_files);
         let now = self.clock.mono();

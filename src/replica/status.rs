@@ -87,6 +87,7 @@ pub struct Counters {
     received: AtomicU64,
     sent: AtomicU64,
     in_loop: AtomicI64,
+    digest_mismatches: AtomicU64,
     latency_count: AtomicI64,
     latency_total: AtomicI64,
     latency_max: AtomicI64,
@@ -153,6 +154,16 @@ impl Counters {
     /// Requests the loop has not answered yet.
     pub fn outstanding(&self) -> i64 {
         self.in_loop.load(Ordering::Relaxed).max(0)
+    }
+
+    /// A transaction left the tree with another digest than its leader computed.
+    pub fn digest_differed(&self) {
+        self.digest_mismatches.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many transactions left the tree with another digest than their leader computed.
+    pub fn digest_mismatches(&self) -> u64 {
+        self.digest_mismatches.load(Ordering::Relaxed)
     }
 
     /// Requests were answered. Empties `batch`.

@@ -213,7 +213,7 @@ impl Replica {
         }
     }
 
-    /// A difference is a bug: this tree and the leader's disagree. It is told once and harms nobody's
+    /// A difference is a bug: this tree and the leader's disagree. It is counted, told once and harms nobody's
     /// data.
     /// Source: `DataTree.compareDigest`.
     fn compare_digest(&mut self, tree: &Tree, zxid: Zxid, predicted: Option<&TxnDigest>) {
@@ -222,7 +222,11 @@ impl Replica {
         let Some(predicted) = predicted.filter(comparable) else {
             return;
         };
-        if predicted.tree_digest as u64 != tree.digest() && !self.digest_differed {
+        if predicted.tree_digest as u64 == tree.digest() {
+            return;
+        }
+        self.counters.digest_differed();
+        if !self.digest_differed {
             self.digest_differed = true;
             tracing::error!(
                 "{zxid}: the tree hashes to {:#x} and not to {:#x} as predicted; please report this",

@@ -40,6 +40,11 @@ struct Done {
     stat: Option<Stat>,
 }
 
+/// `DataTree.DIGEST_LOG_INTERVAL`, in zxids.
+const NOTED_EVERY: i64 = 128;
+/// `DataTree.DIGEST_LOG_LIMIT`.
+const NOTED_AT_MOST: usize = 1024;
+
 impl Tree {
     /// Applies a committed transaction and appends what watches must hear, in Java's order.
     ///
@@ -47,7 +52,22 @@ impl Tree {
     /// means that this tree and the orderer's differ; the tree stays whole then, too.
     /// Source: `DataTree.processTxn`.
     pub fn apply(&mut self, header: &TxnHeader, txn: &Txn, changes: &mut Vec<Change>) -> Applied {
-        self.process(header, txn, &mut Heard::By(changes))
+        let applied = self.process(header, txn, &mut Heard::By(changes));
+        self.note_digest(Zxid(header.zxid));
+        applied
+    }
+
+    /// Keeps the digest of every 128th transaction, so that servers can be compared. Not those of a replay: over a
+    /// snapshot that was written while the tree changed they mean nothing.
+    /// Source: `DataTree.logZxidDigest`.
+    fn note_digest(&mut self, zxid: Zxid) {
+        if zxid.0 % NOTED_EVERY != 0 {
+            return;
+        }
+        if self.noted.len() == NOTED_AT_MOST {
+            self.noted.pop_front();
+        }
+        self.noted.push_back((zxid, self.digest));
     }
 
     pub(super) fn process(

@@ -42,7 +42,7 @@ use jute::{ErrorCode, Op, Str};
 use owners::Owners;
 use slab::Slab;
 use slot::NONE;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
@@ -151,6 +151,8 @@ pub struct Tree {
     sessions: BTreeMap<i64, i32>,
     last_zxid: Zxid,
     digest: u64,
+    /// Digests at every 128th transaction, oldest first.
+    noted: VecDeque<(Zxid, u64)>,
     data_size: u64,
     /// Number of freezes so far; slots made since the last one carry it.
     stamp: u32,
@@ -189,6 +191,7 @@ impl Tree {
             sessions: BTreeMap::new(),
             last_zxid: Zxid::ZERO,
             digest: 0,
+            noted: VecDeque::new(),
             data_size: 0,
             stamp: 0,
             view: None,

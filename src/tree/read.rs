@@ -34,6 +34,12 @@ impl Tree {
         self.digest
     }
 
+    /// The digests at the last transactions whose zxid is a multiple of 128, oldest first; at most 1024.
+    /// Source: `DataTree.getDigestLog`.
+    pub fn noted_digests(&self) -> impl Iterator<Item = (Zxid, u64)> {
+        self.noted.iter().copied()
+    }
+
     /// Znodes as Java counts them, where the root counts twice.
     /// Source: `DataTree.getNodeCount`.
     pub fn znode_count(&self) -> usize {

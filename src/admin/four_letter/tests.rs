@@ -8,6 +8,7 @@ use crate::base::{Epoch, ServerId, WallMs};
 use crate::config::ConfigSources;
 use crate::replica::status::ProposalSizes;
 use crate::tree::{Tree, TreeOptions};
+use jute::txn::{CreateTxn, Txn, TxnHeader};
 
 const FOUR: &str = "4lw.commands.whitelist=*\ndataDir=/d\nclientPort=60405\ntickTime=500\nmaxClientCnxns=0\n\
                     initLimit=20\nsyncLimit=6\nmaxSessionTimeout=120000\n\
@@ -258,4 +259,27 @@ fn a_leader_that_leaves_clients_to_others_does_not_serve() {
     assert_eq!(ask(&admin, b"isro"), "null");
     publish(Role::Following);
     assert_eq!(ask(&admin, b"isro"), "rw");
+}
+
+#[test]
+fn hash_shows_the_digest_of_every_128th_transaction() {
+    let admin = serving("1", Role::Following);
+    assert_eq!(ask(&admin, b"hash"), "");
+    for zxid in (1 << 32) + 1..=(1 << 32) + 300 {
+        let header = TxnHeader {
+            zxid,
+            ..TxnHeader::default()
+        };
+        let txn = Txn::Create(CreateTxn {
+            path: Some(format!("/{zxid}").as_str().into()),
+            ..CreateTxn::default()
+        });
+        admin.gate.write().apply(&header, &txn, &mut Vec::new());
+    }
+    let told = ask(&admin, b"hash");
+    let lines: Vec<_> = told.lines().map(|line| line.split_once(": ")).collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0].unwrap().0, "100000080");
+    let digest = admin.gate.read(Tree::digest);
+    assert_ne!(lines[1], Some(("100000100", digest.to_string().as_str())));
 }
