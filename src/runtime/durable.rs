@@ -1,18 +1,14 @@
-//! What is on disk, as far as several threads have to know: how far the log reaches, since no snapshot may claim more,
-//! and which snapshot is the newest.
-
-use std::path::PathBuf;
+//! How far the log is on disk, for the threads that write snapshots: no snapshot may claim more.
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::base::Zxid;
 
-/// The end of the log, the newest snapshot, and the right to write snapshots beside the log.
+/// The end of the log, and the right to write snapshots beside it.
 #[derive(Debug)]
 pub struct Durable {
     upto: Mutex<Zxid>,
     moved: Condvar,
-    newest: Mutex<Option<(Zxid, PathBuf)>>,
     /// Held by whoever writes a snapshot, or changes the history under it.
     snapshots: Mutex<()>,
 }
@@ -23,7 +19,6 @@ impl Durable {
         Durable {
             upto: Mutex::new(upto),
             moved: Condvar::new(),
-            newest: Mutex::default(),
             snapshots: Mutex::new(()),
         }
     }
@@ -41,21 +36,6 @@ impl Durable {
         while zxid.counter() != 0 && *upto < zxid {
             self.moved.wait(&mut upto);
         }
-    }
-
-    /// A complete snapshot of `zxid` is at `path` now.
-    pub fn has_snapshot(&self, zxid: Zxid, path: PathBuf) {
-        *self.newest.lock() = Some((zxid, path));
-    }
-
-    /// Snapshots behind `to` are gone.
-    pub fn cut_snapshots(&self, to: Zxid) {
-        self.newest.lock().take_if(|(zxid, _)| *zxid > to);
-    }
-
-    /// The newest complete snapshot that is known to be there.
-    pub fn newest_snapshot(&self) -> Option<(Zxid, PathBuf)> {
-        self.newest.lock().clone()
     }
 
     /// Waits until no snapshot is being written; none is, as long as this is held.

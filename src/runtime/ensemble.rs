@@ -15,6 +15,7 @@ use crate::base::{ServerId, Zxid};
 use crate::config::ensemble::PeerAddress;
 use crate::config::{Config, Membership};
 use crate::storage::{Base, Dirs, Disk, Recovered, StorageError, epochs};
+use crate::tree::TreeOptions;
 
 use crate::zab::history::{History, HistoryLimits, Logged};
 use crate::zab::io::Stored;
@@ -64,7 +65,13 @@ pub async fn bind(own: &Membership) -> Result<Bound, ListenError> {
 
 impl Bound {
     /// Serves the ports. To be called on a runtime.
-    pub fn serve(self, config: &Config, own: &Membership, mailbox: &Arc<Mailbox>) -> Ports {
+    pub fn serve(
+        self,
+        config: &Config,
+        own: &Membership,
+        tree: TreeOptions,
+        mailbox: &Arc<Mailbox>,
+    ) -> Ports {
         let ticks = |count: u32| config.tick_time.saturating_mul(count);
         let election = ElectionOptions {
             me: own.id,
@@ -81,7 +88,9 @@ impl Bound {
             dial_timeout: ticks(own.connect_limit),
             dial_pause: own.leader_connect_delay,
             packet_limit: field_limit,
-            snapshots: Arc::new(move || Box::new(Receiving)),
+            snapshots: Arc::new(move |zxid| {
+                Box::new(Receiving::new(zxid, tree.clone(), field_limit))
+            }),
         };
         Ports {
             election: ElectionLinks::start(election, self.election, mailbox.clone()),

@@ -200,7 +200,6 @@ impl DiskChain {
                 );
                 self.log.continue_after(zxid);
                 self.durable.set(zxid);
-                self.durable.has_snapshot(zxid, written.path);
                 Ok(Input::Installed { tree })
             }
         }
@@ -219,7 +218,6 @@ impl DiskChain {
                     );
                 }
                 self.log.continue_after(to);
-                self.durable.cut_snapshots(to);
                 self.durable.set(to);
                 Ok(Input::Truncated {
                     tree: truncated.tree,

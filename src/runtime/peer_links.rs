@@ -40,9 +40,9 @@ use self::link::{Link, Side, refused};
 pub use self::outgoing::SnapshotSource;
 use super::mailbox::{Mailbox, Message};
 use super::ports::{self, Address, Complaints};
-use crate::base::ServerId;
+use crate::base::{ServerId, Zxid};
 use crate::config::limits;
-use crate::storage::StorageError;
+use crate::storage::snapshot::SnapshotProblem;
 use crate::tree::Tree;
 use crate::zab::io::{Input, LearnerKind, LinkId};
 use crate::zab::packet::{FromLeader, FromLearner, Registration, take_packet};
@@ -54,7 +54,7 @@ pub trait SnapshotSink: Send {
     ///
     /// # Errors
     /// If this is no snapshot.
-    fn feed(&mut self, bytes: &mut BytesMut) -> Result<Option<Box<Tree>>, StorageError>;
+    fn feed(&mut self, bytes: &mut BytesMut) -> Result<Option<Box<Tree>>, SnapshotProblem>;
 }
 
 /// What the quorum port is told once.
@@ -70,8 +70,8 @@ pub struct PeerPortOptions {
     pub dial_pause: Duration,
     /// Longest data of a packet, in bytes.
     pub packet_limit: usize,
-    /// What reads a snapshot that a leader sends.
-    pub snapshots: Arc<dyn Fn() -> Box<dyn SnapshotSink> + Send + Sync>,
+    /// Makes what reads the snapshot of that zxid that a leader sends.
+    pub snapshots: Arc<dyn Fn(Zxid) -> Box<dyn SnapshotSink> + Send + Sync>,
 }
 
 /// The open quorum port.

@@ -158,7 +158,7 @@ async fn reach_any(addresses: &[Address]) -> io::Result<TcpStream> {
         let next = places.next();
         let last = next.is_none();
         if let Some(place) = next {
-            tries.spawn(async move { socket_for(place)?.connect(place).await });
+            tries.spawn(connect(place));
         }
         let moment = if last { Duration::MAX } else { HEAD_START };
         match tokio::time::timeout(moment, tries.join_next()).await {
@@ -168,6 +168,15 @@ async fn reach_any(addresses: &[Address]) -> io::Result<TcpStream> {
             // A try that was cut off, no try at all, or one that takes its time: on to the next.
             Ok(_) | Err(_) => {}
         }
+    }
+}
+
+async fn connect(place: SocketAddr) -> io::Result<TcpStream> {
+    let stream = socket_for(place)?.connect(place).await?;
+    // Where nobody listens, a connection on one machine may get that port for its own end and reach itself.
+    match stream.local_addr()? == place {
+        true => Err(io::ErrorKind::ConnectionRefused.into()),
+        false => Ok(stream),
     }
 }
 

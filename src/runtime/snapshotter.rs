@@ -14,7 +14,7 @@ use super::peer_links::PeerLinks;
 use super::snapshot_streams::SnapshotFile;
 use crate::base::Zxid;
 use crate::replica::gate::Gate;
-use crate::storage::snapshot::{SnapshotOptions, SnapshotWriter, Written};
+use crate::storage::snapshot::{SnapshotOptions, SnapshotWriter, Written, stream};
 use crate::storage::{Dirs, Disk, StorageError};
 use crate::tree::{Frozen, Tree};
 use crate::zab::io::{Input as PeerInput, LinkId};
@@ -48,6 +48,8 @@ pub struct Snapshotter {
     pub durable: Arc<Durable>,
     /// Where the end of each is told.
     pub mailbox: Arc<Mailbox>,
+    /// Longest string or buffer in a snapshot, in bytes.
+    pub field_limit: usize,
     /// Learners, if this server may have any.
     pub peers: Option<PeerLinks>,
     /// Learners that wait for a snapshot, and since how many attempts.
@@ -99,36 +101,39 @@ impl Snapshotter {
 
     /// Gives finished snapshots to those that wait, and asks for a new one if none will do.
     fn offer(&mut self) {
-        let newest = self.durable.newest_snapshot();
         for waiting in std::mem::take(&mut self.waiting) {
-            let found = newest
-                .as_ref()
-                .filter(|(zxid, _)| *zxid >= waiting.at_least);
-            let zxid = match (found, &self.peers) {
-                (Some((zxid, path)), Some(peers)) => match SnapshotFile::open(path) {
-                    Ok(file) => {
-                        peers.snapshot_ready(waiting.link, Box::new(file));
-                        Some(*zxid)
-                    }
-                    Err(error) => {
-                        tracing::error!("a learner needs a snapshot: {error}");
-                        None
-                    }
-                },
-                // The view that is being written may have been there before it was asked for.
-                _ if waiting.attempts < 2 => {
+            let zxid = match self.find(&waiting) {
+                Ok(None) if waiting.attempts < ATTEMPTS => {
                     self.waiting.push(waiting);
                     continue;
                 }
-                _ => None,
+                Ok(found) => found,
+                Err(error) => {
+                    tracing::error!("a learner needs a snapshot: {error}");
+                    None
+                }
             };
             let link = waiting.link;
-            self.mailbox
-                .push(Message::peer(PeerInput::SnapshotReady { link, zxid }));
+            let ready = PeerInput::SnapshotReady { link, zxid };
+            self.mailbox.push(Message::peer(ready));
         }
         if !self.waiting.is_empty() {
             self.mailbox.push(Message::SnapshotDue);
         }
+    }
+
+    /// Opens the newest snapshot for a learner, if it will do: from then on it may be purged.
+    fn find(&self, waiting: &Waiting) -> Result<Option<Zxid>, String> {
+        let disk = &*self.disk;
+        let newest = stream::newest(disk, &self.dirs, waiting.at_least)
+            .map_err(|error| error.to_string())?;
+        let (Some((zxid, path)), Some(peers)) = (newest, &self.peers) else {
+            return Ok(None);
+        };
+        let file = SnapshotFile::open(disk, &path, self.field_limit)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        peers.snapshot_ready(waiting.link, Box::new(file));
+        Ok(Some(zxid))
     }
 
     fn write(&self, mut frozen: Frozen) {
@@ -139,7 +144,6 @@ impl Snapshotter {
             Ok(Some(written)) => {
                 let path = written.path.display();
                 tracing::info!("{path}: snapshot written, {} bytes", written.bytes);
-                self.durable.has_snapshot(zxid, written.path);
             }
             Err(error) => tracing::error!(
                 "the snapshot at {zxid} could not be written: {error}; the log keeps \
@@ -182,6 +186,9 @@ impl Snapshotter {
         }
     }
 }
+
+/// Snapshots that are written for a learner: the first may have begun before it came.
+const ATTEMPTS: u32 = 2;
 
 /// Znodes walked under one guard of the gate: about 100 µs.
 const ZNODES_PER_GUARD: usize = 400;

@@ -27,7 +27,7 @@ use super::snapshotter::Snapshotter;
 use super::{entropy, shutdown};
 use crate::admin::four_letter::Admin;
 use crate::auth::{AuthOptions, DigestAlg};
-use crate::base::Mono;
+use crate::base::{Mono, Now};
 use crate::client_port::throttle::{BucketOptions, ConnectionThrottle, Weights};
 use crate::client_port::{self, BindError, ClientPort, Listener, Stop};
 use crate::config::{Config, HostPort, limits};
@@ -40,9 +40,7 @@ use crate::replica::{ReaperOptions, Replica, ReplicaOptions, ThrottleOptions};
 use crate::storage::snap_policy::SnapPolicy;
 use crate::storage::snapshot::SnapshotOptions;
 use crate::storage::txnlog::{LogOptions, LogWriter};
-use crate::storage::{
-    self, Base, Dirs, Disk, OsDisk, RecoverOptions, Recovered, StorageError, purge,
-};
+use crate::storage::{self, Dirs, Disk, OsDisk, RecoverOptions, Recovered, StorageError, purge};
 use crate::tree::TreeOptions;
 use crate::zab::io::{PeerOptions, Stored};
 use rand::Rng;
@@ -99,7 +97,7 @@ impl Server {
         dirs.prepare(&*disk, config.datadir_autocreate)?;
         let locks = lock(&dirs)?;
         let mut recovered = recover(&disk, &dirs, &config)?;
-        let past = Past::of(&config, &disk, &dirs, &mut recovered)?;
+        let mut past = Past::of(&config, &disk, &dirs, &mut recovered)?;
 
         let auth = auth_options(&config);
         let gate = Arc::new(Gate::new(
@@ -120,18 +118,9 @@ impl Server {
         });
         let port = client_port(&config, &gate, &counters, &mailbox, admin, clock);
         let listener = listen(&config)?;
-        let ports = match &config.member {
-            Some(own) => Some(ensemble::bind(own).await?.serve(&config, own, &mailbox)),
-            None => None,
-        };
-
+        let ports = open_ports(&config, &mailbox).await?;
         let options = replica_options(&config, auth);
-        let replica = match past.member {
-            Some((peer, stored)) => {
-                Replica::member(options, gate.clone(), counters, peer, stored, now)
-            }
-            None => Replica::standalone(options, gate.clone(), counters, now),
-        };
+        let replica = past.replica(options, &gate, counters, now);
         let parts = Parts {
             config: &config,
             disk: &disk,
@@ -139,7 +128,7 @@ impl Server {
             gate: &gate,
             mailbox: &mailbox,
             ports: ports.as_ref(),
-            durable: Arc::new(past.durable),
+            durable: past.durable,
             log: Arc::default(),
             clock,
         };
@@ -267,7 +256,7 @@ fn recover_options(config: &Config) -> RecoverOptions {
 
 /// What the files said, for those who have to go on from there.
 struct Past {
-    durable: Durable,
+    durable: Arc<Durable>,
     /// What the protocol is told, on a member.
     member: Option<(PeerOptions, Stored)>,
 }
@@ -280,9 +269,6 @@ impl Past {
         recovered: &mut Recovered,
     ) -> Result<Past, StorageError> {
         let durable = Durable::new(recovered.last_zxid);
-        if let Base::Snapshot(path) = &recovered.base {
-            durable.has_snapshot(recovered.base_zxid, path.clone());
-        }
         let member = match &config.member {
             Some(own) => {
                 let peer = membership::peer_options(config, own);
@@ -291,8 +277,39 @@ impl Past {
             }
             None => None,
         };
-        Ok(Past { durable, member })
+        Ok(Past {
+            durable: Arc::new(durable),
+            member,
+        })
     }
+
+    fn replica(
+        &mut self,
+        options: ReplicaOptions,
+        gate: &Arc<Gate>,
+        counters: Arc<Counters>,
+        now: Now,
+    ) -> Replica {
+        let gate = gate.clone();
+        match self.member.take() {
+            Some((peer, stored)) => Replica::member(options, gate, counters, peer, stored, now),
+            None => Replica::standalone(options, gate, counters, now),
+        }
+    }
+}
+
+/// The ports for the other servers, if there are any.
+async fn open_ports(config: &Config, mailbox: &Arc<Mailbox>) -> Result<Option<Ports>, ListenError> {
+    let Some(own) = &config.member else {
+        return Ok(None);
+    };
+    let bound = ensemble::bind(own).await?;
+    Ok(Some(bound.serve(
+        config,
+        own,
+        tree_options(config),
+        mailbox,
+    )))
 }
 
 fn snapshot_options(config: &Config) -> SnapshotOptions {
@@ -510,6 +527,7 @@ impl Parts<'_> {
             gate: self.gate.clone(),
             durable: self.durable.clone(),
             mailbox: self.mailbox.clone(),
+            field_limit: self.config.jute_buffer_max(),
             peers: self.ports.map(|ports| ports.peers.clone()),
             waiting: Vec::new(),
         }

@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::outgoing::{Next, Outgoing, SnapshotSource};
+use crate::base::Zxid;
+use crate::replica;
 use crate::runtime::mailbox::{Message, Pace};
 use crate::zab::LinkError;
 use crate::zab::io::{Input, LinkId};
@@ -137,17 +139,18 @@ impl Link {
                 let Some(input) = self.understand(shared, side, packet)? else {
                     continue;
                 };
-                let is_snapshot = matches!(
-                    &input,
+                let snapshot = match &input {
                     Input::FromLeader {
-                        packet: FromLeader::Snap(_),
+                        packet: FromLeader::Snap(zxid),
                         ..
-                    }
-                );
+                    } => Some(*zxid),
+                    _ => None,
+                };
                 messages.push(Message::peer(input));
-                if is_snapshot {
+                if let Some(zxid) = snapshot {
                     shared.mailbox.push_all(&mut messages);
-                    self.hear_snapshot(shared, &mut from, &mut heard).await?;
+                    self.hear_snapshot(shared, zxid, &mut from, &mut heard)
+                        .await?;
                 }
             }
             let bytes = before.saturating_sub(heard.len()) + messages.len() * OVERHEAD_BYTES;
@@ -192,19 +195,16 @@ impl Link {
     async fn hear_snapshot(
         &self,
         shared: &Shared,
+        zxid: Zxid,
         from: &mut OwnedReadHalf,
         heard: &mut BytesMut,
     ) -> io::Result<()> {
-        let mut sink = (shared.options.snapshots)();
+        let mut sink = (shared.options.snapshots)(zxid);
         loop {
             if let Some(tree) = sink.feed(heard).map_err(refused)? {
                 let link = self.id;
-                shared
-                    .mailbox
-                    .push(Message::Input(crate::replica::Input::SnapshotReceived {
-                        link,
-                        tree,
-                    }));
+                let received = replica::Input::SnapshotReceived { link, tree };
+                shared.mailbox.push(Message::Input(received));
                 return Ok(());
             }
             heard.reserve(SNAPSHOT_READ_BYTES);

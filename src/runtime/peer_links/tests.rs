@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct UpToSignature;
 
 impl SnapshotSink for UpToSignature {
-    fn feed(&mut self, bytes: &mut BytesMut) -> Result<Option<Box<Tree>>, StorageError> {
+    fn feed(&mut self, bytes: &mut BytesMut) -> Result<Option<Box<Tree>>, SnapshotProblem> {
         let signature = b"\0\0\0\x0aBenWasHere";
         let found = bytes
             .windows(signature.len())
@@ -69,7 +69,7 @@ impl Port {
             dial_timeout: PATIENCE,
             dial_pause: Duration::ZERO,
             packet_limit: 1 << 20,
-            snapshots: Arc::new(|| Box::new(UpToSignature)),
+            snapshots: Arc::new(|_| Box::new(UpToSignature)),
         };
         let (_inside, mailbox) = (runtime.enter(), Arc::new(Mailbox::default()));
         Port {
