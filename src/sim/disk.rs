@@ -7,7 +7,7 @@
 use crate::storage::{Disk, DiskFile};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -199,6 +199,21 @@ impl State {
         Ok(())
     }
 
+    /// Frees what no name leads to any more; no file is open then.
+    fn forget_the_unnamed(&mut self) {
+        let named: BTreeSet<usize> = self
+            .dirs
+            .values()
+            .flat_map(|folder| folder.now.values())
+            .copied()
+            .collect();
+        for (id, content) in self.files.iter_mut().enumerate() {
+            if !named.contains(&id) {
+                *content = Content::default();
+            }
+        }
+    }
+
     fn reboot(&mut self) {
         for folder in self.dirs.values_mut() {
             let kept = self.rng.random_range(0..=folder.unsynced.len());
@@ -224,6 +239,7 @@ impl State {
             }
             content.now = content.durable.clone();
         }
+        self.forget_the_unnamed();
         self.boots += 1;
         self.crash_at = None;
         self.good_syncs = None;
@@ -260,6 +276,14 @@ impl Edit {
                 }
                 content[start..end].copy_from_slice(bytes);
             }
+        }
+    }
+
+    /// How long it makes a file that is shorter.
+    fn end(&self) -> u64 {
+        match self {
+            Edit::Length(len) => *len,
+            Edit::Bytes(offset, bytes) => offset + bytes.len() as u64,
         }
     }
 
@@ -389,9 +413,9 @@ impl SimFile {
         if !self.writable || self.boot != state.boots {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
-        let mut now = state.files[self.id].now.clone();
-        edit.make(&mut now);
-        let more = now.len().saturating_sub(state.files[self.id].now.len()) as u64;
+        let more = edit
+            .end()
+            .saturating_sub(state.files[self.id].now.len() as u64);
         if state
             .capacity
             .is_some_and(|capacity| more > 0 && state.used() + more > capacity)
@@ -405,7 +429,7 @@ impl SimFile {
         }
         // A write during which the power fails may reach the disk all the same.
         let content = &mut state.files[self.id];
-        content.now = now;
+        edit.make(&mut content.now);
         content.unsynced.push(edit);
         result
     }
@@ -418,8 +442,9 @@ impl SimFile {
         state.change()?;
         state.sync_fails()?;
         let content = &mut state.files[self.id];
-        content.unsynced.clear();
-        content.durable = content.now.clone();
+        for edit in content.unsynced.drain(..) {
+            edit.make(&mut content.durable);
+        }
         Ok(())
     }
 }

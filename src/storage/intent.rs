@@ -104,25 +104,20 @@ pub(super) fn resume(
             let found = text.into_owned();
             return Err(StorageError::Intent { path, found });
         };
+        let what = match intent.action {
+            Action::Truncate => format!("a truncation to {}", intent.to),
+            Action::Install => format!("the installation of a received snapshot of {}", intent.to),
+        };
         match is_spoilt(disk, dirs, &intent, options) {
             Some(reason) => {
                 atomic::remove(disk, &dirs.log, INTENT)?;
                 notes.push(format!(
-                    "a snapshot that was received up to {} is dropped: {reason}; this server goes on with what it had \
-                     before",
-                    intent.to
+                    "{what} is dropped: {reason}; this server goes on with what it had before"
                 ));
             }
             None => {
                 intent.complete(disk, dirs)?;
-                notes.push(format!(
-                    "an interrupted {} up to {} was completed",
-                    match intent.action {
-                        Action::Truncate => "truncation",
-                        Action::Install => "installation of a received snapshot",
-                    },
-                    intent.to
-                ));
+                notes.push(format!("{what} was interrupted and is completed"));
             }
         }
     }
@@ -130,19 +125,21 @@ pub(super) fn resume(
     Ok(notes)
 }
 
-/// Why a snapshot that was received and has not got its name yet cannot be used.
+/// Why an intent cannot be completed: its snapshot is nowhere, or was received, has not got its name yet, and cannot
+/// be read any more.
 fn is_spoilt(
     disk: &dyn Disk,
     dirs: &Dirs,
     intent: &Intent,
     options: &TreeOptions,
 ) -> Option<String> {
-    let path = dirs.data.join(names::received_name(&intent.base));
-    if intent.action != Action::Install || disk.open(&path).is_err() {
-        return None;
+    let received = dirs.data.join(names::received_name(&intent.base));
+    if intent.action == Action::Install && disk.open(&received).is_ok() {
+        let problem = snapshot::read(disk, &received, intent.to, options.clone()).err()?;
+        return Some(problem.to_string());
     }
-    let problem = snapshot::read(disk, &path, intent.to, options.clone()).err()?;
-    Some(problem.to_string())
+    let gone = disk.open(&dirs.data.join(&intent.base)).is_err();
+    gone.then(|| format!("{} is not there", intent.base))
 }
 
 /// Removes snapshots that were received without being installed.

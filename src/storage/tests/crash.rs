@@ -315,7 +315,7 @@ fn write_fuzzy(server: &mut Server, rng: &mut SmallRng) {
 }
 
 /// A create, setData or delete in a small tree of two levels.
-fn write_anything(server: &mut Server, rng: &mut SmallRng) {
+pub(super) fn write_anything(server: &mut Server, rng: &mut SmallRng) {
     let parent = format!("/p{}", rng.random_range(0..4));
     if server.tree.find(&parent).is_none() {
         return server.create(&parent, b"");

@@ -178,6 +178,69 @@ fn a_received_snapshot_that_cannot_be_read_any_more_is_dropped_as_long_as_nothin
 }
 
 #[test]
+fn a_received_snapshot_that_is_nowhere_costs_nothing_else() {
+    let (disk, server) = six_writes();
+    disk.put(
+        &in_folder("intent"),
+        b"install 200000005 snapshot.200000005\n",
+    );
+    let recovered = recover_sim(&disk).unwrap();
+    assert!(
+        recovered.notes[0].contains("is not there"),
+        "{:?}",
+        recovered.notes
+    );
+    assert_eq!(picture(&recovered.tree), picture(&server.tree));
+}
+
+#[test]
+fn logs_and_snapshots_in_two_folders_change_together_too() {
+    let (one, server) = six_writes();
+    let two = Dirs::new(Path::new("/snapshots"), Path::new("/logs"));
+    let whole = SimDisk::new(1);
+    for name in names_of(&one) {
+        let dir = if name.starts_with("log.") {
+            &two.log
+        } else {
+            &two.data
+        };
+        whole.put(&dir.join(&name), &one.get(&in_folder(&name)).unwrap());
+    }
+    let start = |disk: &SimDisk| {
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        recover(&shared, &two, &options()).map(|recovered| picture(&recovered.tree))
+    };
+    let old = picture(&server.tree);
+    let new = picture(&received(LATER));
+    let cut = {
+        let disk = whole.fork(1);
+        truncate_to(&disk, &two, Zxid(3), true, &options()).unwrap();
+        start(&disk).unwrap()
+    };
+    for (seed, crash) in (0..20).flat_map(|seed| (1..=30).map(move |crash| (seed, crash))) {
+        let disk = whole.fork(seed * 100 + crash);
+        disk.crash_at(crash);
+        let complete = if seed % 2 == 0 {
+            let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+            let options = SnapshotOptions::default();
+            install(&shared, &two, &mut received(LATER), LATER, &options).is_ok()
+        } else {
+            truncate_to(&disk, &two, Zxid(3), true, &options()).is_ok()
+        };
+        disk.reboot();
+        disk.crash_at(1 + (seed + crash) % 12);
+        let _ = start(&disk);
+        disk.reboot();
+        let found = start(&disk).unwrap();
+        let other = if seed % 2 == 0 { &new } else { &cut };
+        assert!(
+            !complete && found == old || found == *other,
+            "seed {seed}, crash {crash}: {found:#?}"
+        );
+    }
+}
+
+#[test]
 fn an_intent_that_says_nothing_is_refused() {
     let (disk, _) = six_writes();
     disk.put(&in_folder("intent"), b"install the thing\n");

@@ -1,6 +1,7 @@
 //! Tests of storage as a whole: Java's files, damage, crashes, and bugs that others had.
 
 mod bugs;
+mod chain;
 mod crash;
 mod cursor;
 mod damage;
