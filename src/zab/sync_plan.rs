@@ -67,7 +67,8 @@ impl SyncPlan {
     /// 1. A position is not compared with a cache that has a hole, so nothing is ever truncated to the edge of one.
     /// 2. The position right before the cache is as good as one inside.
     /// 3. A learner at the marker of an older epoch, beyond the end of our history, gets DIFF and no snapshot.
-    /// 4. TRUNC to position 0, which no log holds, is a snapshot.
+    /// 4. TRUNC to the marker of an epoch, which no log holds, is a snapshot: Java's `FileTxnLog.truncate` would keep
+    ///    the first record behind it.
     pub fn choose(
         learner: Zxid,
         current: Zxid,
@@ -83,6 +84,9 @@ impl SyncPlan {
             return SyncPlan::snap(current);
         }
         if learner > last && !is_marker(learner) {
+            if is_marker(last) {
+                return SyncPlan::snap(current);
+            }
             return SyncPlan {
                 opening: Opening::Trunc(last),
                 resume_after: last,
