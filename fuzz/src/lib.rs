@@ -152,6 +152,27 @@ pub fn snapshot(input: &[u8]) {
             Ok(loaded) => walk(loaded.tree),
         }
     }
+    if container == snapshots::Compression::None {
+        stream(input.get(16..).unwrap_or_default());
+    }
+}
+
+/// The same body as a leader sends it, in pieces.
+fn stream(input: &[u8]) {
+    let longest = 1 << 20;
+    let mut parser = snapshots::stream::SnapParser::new(Zxid(7), TreeOptions::default(), longest);
+    let mut waiting = BytesMut::new();
+    for piece in input.chunks(100) {
+        waiting.extend_from_slice(piece);
+        match parser.feed(&mut waiting) {
+            Ok(None) => assert!(waiting.len() < 3 * longest, "this much may not wait"),
+            Ok(Some(tree)) => return walk(tree),
+            Err(problem) => {
+                assert!(!problem.to_string().is_empty());
+                return;
+            }
+        }
+    }
 }
 
 fn walk(mut tree: oxkeeper::tree::Tree) {

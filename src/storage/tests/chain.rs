@@ -180,7 +180,7 @@ impl Member {
 #[test]
 fn any_chain_with_any_crashes_leaves_what_was_completed_or_the_next_step_too() {
     let (mut crashes, mut steps) = (0, 0);
-    for seed in 0..60 {
+    for seed in 0..30 {
         let disk = SimDisk::new(seed);
         let mut rng = SmallRng::seed_from_u64(seed);
         let mut model = Model {
@@ -209,7 +209,7 @@ fn any_chain_with_any_crashes_leaves_what_was_completed_or_the_next_step_too() {
         }
     }
     assert!(
-        crashes == 720 && steps > 5000,
+        crashes == 360 && steps > 2500,
         "{steps} steps, {crashes} crashes"
     );
 }
