@@ -4,6 +4,7 @@ use bytes::Bytes;
 use jute::proto::{AuthPacket, MultiRequest, PathRequest, RequestHeader, SetWatches, SetWatches2};
 use jute::{Cause, DecodeError, Op, Reader, Str, Wire};
 
+use crate::prep::WriteRequest;
 use crate::replica::body;
 use crate::replica::request::{ReadRequest, Request};
 
@@ -25,6 +26,7 @@ pub enum Frame {
 /// decode. Every other undecodable body is a request to be refused in its turn.
 /// Source: `ZooKeeperServer.processPacket`, `PrepRequestProcessor.pRequest`.
 pub fn decode(frame: Bytes, limit: usize) -> Result<(i32, Frame), DecodeError> {
+    let length = frame.len();
     let mut r = Reader::new(frame, limit);
     let RequestHeader { xid, op } = Wire::read(&mut r)?;
     let request = match op.op() {
@@ -38,7 +40,7 @@ pub fn decode(frame: Bytes, limit: usize) -> Result<(i32, Frame), DecodeError> {
             return Ok((xid, Frame::Sasl));
         }
         None => Request::Read(ReadRequest::Unknown(op.0)),
-        Some(op) => request(op, &mut r).unwrap_or_else(|error| {
+        Some(op) => request(op, &mut r, length, limit).unwrap_or_else(|error| {
             tracing::debug!("{op:?} with xid {xid} does not decode: {error}");
             Request::Read(ReadRequest::Undecodable(op))
         }),
@@ -46,7 +48,7 @@ pub fn decode(frame: Bytes, limit: usize) -> Result<(i32, Frame), DecodeError> {
     Ok((xid, Frame::Request(request)))
 }
 
-fn request(op: Op, r: &mut Reader) -> Result<Request, DecodeError> {
+fn request(op: Op, r: &mut Reader, length: usize, limit: usize) -> Result<Request, DecodeError> {
     Ok(match op {
         Op::Create
         | Op::Create2
@@ -57,9 +59,22 @@ fn request(op: Op, r: &mut Reader) -> Result<Request, DecodeError> {
         | Op::SetAcl
         | Op::Reconfig
         | Op::Multi
-        | Op::CloseSession => Request::Write(body::read(op, r)?),
+        | Op::CloseSession => Request::Write(write(op, r, length, limit)?),
         _ => Request::Read(read_body(op, r)?),
     })
+}
+
+/// A byte that is no text becomes a character of three. What grows beyond `limit` by that could be read by no other
+/// server, and a leader of Java's would close the connection to the whole server that passed it on.
+fn write(op: Op, r: &mut Reader, length: usize, limit: usize) -> Result<WriteRequest, DecodeError> {
+    let request = body::read(op, r)?;
+    if length > limit / 3 {
+        let length = body::of(&request).len();
+        if length > limit {
+            return Err(Cause::TooLong { length, limit }.into());
+        }
+    }
+    Ok(request)
 }
 
 fn read_body(op: Op, r: &mut Reader) -> Result<ReadRequest, DecodeError> {
@@ -102,4 +117,33 @@ fn read_body(op: Op, r: &mut Reader) -> Result<ReadRequest, DecodeError> {
 
 fn path(r: &mut Reader) -> Result<Option<Str>, DecodeError> {
     PathRequest::read(r).map(|request| request.path)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::{BufMut, BytesMut};
+
+    use super::*;
+
+    /// A delete of a path of `length` bytes.
+    fn delete(length: usize, byte: u8) -> Bytes {
+        let mut frame = BytesMut::new();
+        frame.put_i32(1);
+        frame.put_i32(Op::Delete as i32);
+        frame.put_i32(length as i32);
+        frame.put_bytes(byte, length);
+        frame.put_i32(-1);
+        frame.freeze()
+    }
+
+    #[test]
+    fn text_that_outgrows_the_limit_when_it_is_replaced_is_refused() {
+        let is_refused = |frame| {
+            let (_, frame) = decode(frame, 1000).unwrap();
+            matches!(frame, Frame::Request(Request::Read(_)))
+        };
+        assert!(!is_refused(delete(990, b'a')));
+        assert!(!is_refused(delete(300, 0xff)));
+        assert!(is_refused(delete(400, 0xff)));
+    }
 }

@@ -6,7 +6,7 @@
 //! Source: `FollowerRequestProcessor`, `Learner.request`, `PrepRequestProcessor.pRequestHelper`.
 
 use bytes::{Bytes, BytesMut};
-use jute::proto::{MultiHeader, MultiOp, MultiRequest, PathRequest};
+use jute::proto::{MultiHeader, MultiOp, MultiRequest};
 use jute::txn::CreateSessionTxn;
 use jute::{Cause, DecodeError, Op, Reader, Wire, Writer};
 
@@ -36,7 +36,7 @@ pub fn read(op: Op, r: &mut Reader) -> Result<WriteRequest, DecodeError> {
     })
 }
 
-/// As [`read`], for what a learner passed on: its own wishes, too.
+/// As [`read`], for what a learner passed on: new sessions, too.
 ///
 /// # Errors
 /// As [`read`].
@@ -48,16 +48,12 @@ pub(super) fn read_forwarded(op: Op, body: Bytes) -> Result<WriteRequest, Decode
             let CreateSessionTxn { timeout } = Wire::read(&mut r)?;
             Ok(WriteRequest::CreateSession { timeout })
         }
-        Op::DeleteContainer => match PathRequest::read(&mut r)?.path {
-            Some(path) => Ok(WriteRequest::DeleteContainer(path)),
-            None => Err(Cause::NegativeLength(-1).into()),
-        },
         op => read(op, &mut r),
     }
 }
 
 /// The body of `request`.
-pub(super) fn of(request: &WriteRequest) -> Bytes {
+pub fn of(request: &WriteRequest) -> Bytes {
     let mut body = BytesMut::new();
     let mut w = Writer::for_file(&mut body);
     match request {
@@ -110,4 +106,107 @@ fn multi(request: &MultiRequest, w: &mut Writer<'_>) {
         }
     }
     w.put(&MultiHeader::END);
+}
+
+#[cfg(test)]
+mod tests {
+    use jute::data::{Acl, Id};
+    use jute::proto::*;
+
+    use super::*;
+
+    fn acl() -> Option<Vec<Acl>> {
+        Some(vec![Acl {
+            perms: 31,
+            id: Id {
+                scheme: Some("world".into()),
+                id: Some("anyone".into()),
+            },
+        }])
+    }
+
+    fn create(flags: i32) -> CreateRequest {
+        CreateRequest {
+            path: Some("/a".into()),
+            data: None,
+            acl: acl(),
+            flags,
+        }
+    }
+
+    fn all() -> Vec<(Op, WriteRequest)> {
+        let ttl = CreateTtlRequest {
+            path: Some("/t".into()),
+            data: Some(b"x".as_slice().into()),
+            acl: acl(),
+            flags: 5,
+            ttl: 99,
+        };
+        let delete = DeleteRequest {
+            path: Some("/a".into()),
+            version: -1,
+        };
+        let set = SetDataRequest {
+            path: None,
+            data: Some(Bytes::new()),
+            version: 3,
+        };
+        let check = CheckVersionRequest {
+            path: Some("/c".into()),
+            version: 1,
+        };
+        let ops = vec![
+            MultiOp::Create(Op::Create, create(1)),
+            MultiOp::Create(Op::Create2, create(2)),
+            MultiOp::Create(Op::CreateContainer, create(4)),
+            MultiOp::CreateTtl(ttl.clone()),
+            MultiOp::Delete(delete.clone()),
+            MultiOp::SetData(set.clone()),
+            MultiOp::Check(check),
+        ];
+        vec![
+            (Op::Create, WriteRequest::Create(Op::Create, create(3))),
+            (Op::Create2, WriteRequest::Create(Op::Create2, create(0))),
+            (
+                Op::CreateContainer,
+                WriteRequest::Create(Op::CreateContainer, create(4)),
+            ),
+            (Op::CreateTtl, WriteRequest::CreateTtl(ttl)),
+            (Op::Delete, WriteRequest::Delete(delete)),
+            (Op::SetData, WriteRequest::SetData(set)),
+            (Op::SetAcl, WriteRequest::SetAcl(SetAclRequest::default())),
+            (
+                Op::Reconfig,
+                WriteRequest::Reconfig(ReconfigRequest::default()),
+            ),
+            (Op::Multi, WriteRequest::Multi(MultiRequest { ops })),
+            (Op::Multi, WriteRequest::Multi(MultiRequest::default())),
+            (
+                Op::CreateSession,
+                WriteRequest::CreateSession { timeout: 4000 },
+            ),
+            (Op::CloseSession, WriteRequest::CloseSession),
+        ]
+    }
+
+    #[test]
+    fn what_is_passed_on_says_what_the_client_said() {
+        for (op, request) in all() {
+            let body = of(&request);
+            assert_eq!(read_forwarded(op, body.clone()).unwrap(), request);
+            assert_eq!(of(&read_forwarded(op, body.clone()).unwrap()), body);
+            for end in 0..body.len() {
+                assert!(read_forwarded(op, body.slice(..end)).is_err(), "{op:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_creates_body_is_the_clients_own() {
+        let sent =
+            b"\0\0\0\x02/a\0\0\0\x02hi\0\0\0\x01\0\0\0\x1f\0\0\0\x05world\0\0\0\x06anyone\0\0\0\0";
+        let mut r = Reader::new(Bytes::from_static(sent), 100);
+        let request = read(Op::Create, &mut r).unwrap();
+        assert_eq!(of(&request)[..], sent[..]);
+    }
 }

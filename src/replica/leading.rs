@@ -148,20 +148,24 @@ impl Replica {
         body: Bytes,
         ids: &Identities,
     ) {
-        let error = match body::read_forwarded(op, body) {
+        let code = match body::read_forwarded(op, body) {
+            // Java's learners pass it on for any client, past every permission; only a leader has a reason to.
+            _ if op == Op::DeleteContainer => ErrorCode::UNIMPLEMENTED,
             Ok(request) => {
                 self.order(now, session, cxid, ids, Owner::Link(link), &request);
                 return;
             }
-            Err(error) => error,
+            Err(error) => {
+                tracing::warn!(
+                    "session {session}: a learner passed on a {op:?} that does not decode: {error}"
+                );
+                ErrorCode::MARSHALLING_ERROR
+            }
         };
-        tracing::warn!(
-            "session {session}: a learner passed on a {op:?} that does not decode: {error}"
-        );
         // Java gives the refusal a zxid that is used already, after which nothing is agreed any more.
         if let Some(zxid) = self.peer.next_zxid() {
             let caller = Caller { session, cxid, ids };
-            let txn = prep::refusal(caller, ErrorCode::MARSHALLING_ERROR, zxid, now.wall);
+            let txn = prep::refusal(caller, code, zxid, now.wall);
             self.propose(now, zxid, txn);
         }
     }

@@ -65,7 +65,7 @@ impl Replica {
     /// here on, and what waits is dropped without an answer.
     pub(super) fn look(&mut self) {
         self.standing = Standing::Looking;
-        self.received = None;
+        self.discard_received();
         for conn in self.gate.conns() {
             if conn.lane.get().is_some() {
                 self.cut_off(&conn);
@@ -127,6 +127,7 @@ impl Replica {
 
     /// Everything agreed before `epoch` is applied: clients may come.
     pub(super) fn serve(&mut self, now: Now, role: Role, epoch: Epoch) {
+        self.discard_received();
         let marker = Zxid::first_of(epoch);
         let gate = self.gate.clone();
         let mut tree = gate.write();
@@ -188,14 +189,26 @@ impl Replica {
     /// A snapshot arrived. Late ones of a leader that was given up are dropped.
     pub(super) fn receive(&mut self, link: LinkId, tree: Box<Tree>) {
         let known = self.received.as_ref();
-        if known.is_none_or(|known| known.link <= link) {
-            self.received = Some(Received { link, tree });
+        if known.is_some_and(|known| known.link > link) {
+            self.outputs.push(Output::Discard(tree));
+            return;
+        }
+        self.discard_received();
+        self.received = Some(Received { link, tree });
+    }
+
+    fn discard_received(&mut self) {
+        if let Some(Received { tree, .. }) = self.received.take() {
+            self.outputs.push(Output::Discard(tree));
         }
     }
 
     /// The connection a snapshot came over is gone.
     pub(super) fn forget_received(&mut self, lost: LinkId) {
-        self.received.take_if(|received| received.link == lost);
+        let received = self.received.as_ref();
+        if received.is_some_and(|received| received.link == lost) {
+            self.discard_received();
+        }
     }
 
     pub(super) fn apply_to_received(&mut self, proposal: &Proposal) {

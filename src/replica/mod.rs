@@ -149,7 +149,7 @@ impl Replica {
     /// A member of an ensemble over the recovered tree behind `gate`, which has applied all of
     /// `stored`'s log. It serves nobody before there is a leader.
     pub fn member(
-        options: ReplicaOptions,
+        mut options: ReplicaOptions,
         gate: Arc<Gate>,
         counters: Arc<Counters>,
         peer_options: PeerOptions,
@@ -162,6 +162,8 @@ impl Replica {
             voters: peer_options.quorums.voters(),
         };
         gate.join_ensemble();
+        // Reconfiguration is not built: it is answered as where it is off.
+        options.prep.reconfig_enabled = false;
         let peer = Peer::new(peer_options, stored);
         let mut replica = Replica::new(options, gate, counters, peer, now);
         replica.member = Some(membership);
@@ -243,8 +245,10 @@ impl Replica {
             }
             Input::Logged { upto } => self.done(now, Done::Logged { upto }),
             Input::Peer(input) => {
-                if let PeerInput::LinkLost { link } = &input {
-                    self.forget_received(*link);
+                match &input {
+                    PeerInput::LinkLost { link } => self.forget_received(*link),
+                    PeerInput::Done(Done::NotTruncated) => self.going_back = false,
+                    _ => {}
                 }
                 self.peer.step(now.mono, input);
             }

@@ -1,10 +1,11 @@
 //! Members of an ensemble: what clients see of leaders and learners, and of changes between them.
 
-use jute::ErrorCode;
+use jute::{ErrorCode, Op};
 
 use super::ensemble::{CONFIG, Ensemble};
 use super::*;
-use crate::zab::io::Input as PeerInput;
+use crate::base::{Epoch, ServerId};
+use crate::zab::io::{Input as PeerInput, Role};
 use crate::zab::packet::{Forwarded, FromLeader, FromLearner};
 
 fn sync() -> Request {
@@ -559,12 +560,14 @@ fn a_request_that_does_not_decode_is_refused_in_order_and_stops_nobody() {
     let (leader, id) = (ensemble.leader(), ensemble.learners()[0]);
     let conn = ensemble.open(id);
     let link = ensemble.link_of(id);
-    for op in [
-        jute::Op::Create,
-        jute::Op::Multi,
-        jute::Op::CreateSession,
-        jute::Op::GetData,
-    ] {
+    let ops = [
+        Op::Create,
+        Op::Multi,
+        Op::CreateSession,
+        Op::DeleteContainer,
+        Op::GetData,
+    ];
+    for op in ops {
         let request = Forwarded {
             session: session(&conn),
             cxid: 7,
@@ -578,7 +581,7 @@ fn a_request_that_does_not_decode_is_refused_in_order_and_stops_nobody() {
     ensemble.send(id, &conn, 1, create("/a"));
     assert_eq!(errors(&conn), [(1, 0)]);
     let zxid = ensemble.members[&leader].gate.read(|tree| tree.last_zxid());
-    assert_eq!(zxid.counter(), 5, "the session, three refusals, the create");
+    assert_eq!(zxid.counter(), 6, "the session, four refusals, the create");
     ensemble.check();
 }
 
@@ -637,8 +640,8 @@ fn a_learners_expired_session_is_told_from_one_that_never_was() {
     let request = Forwarded {
         session: SessionId(12345),
         cxid: 7,
-        op: jute::Op::Create.into(),
-        body: body::of(&WriteRequest::Create(jute::Op::Create, Default::default())),
+        op: Op::Create.into(),
+        body: body::of(&WriteRequest::Create(Op::Create, Default::default())),
         auth_info: None,
     };
     let packet = FromLearner::Request(request);
@@ -666,5 +669,73 @@ fn the_sessions_of_a_learner_that_is_gone_belong_to_nobody_who_has_not_claimed_t
     let back = ensemble.move_to(a, &lost);
     ensemble.send(a, &back, 2, create("/a"));
     assert_eq!(errors(&back), [(2, 0)]);
+    ensemble.check();
+}
+
+#[test]
+fn the_picture_of_the_ensemble_shows_who_leads_and_who_follows() {
+    let mut ensemble = Ensemble::new(&[1, 2, 3, 4], &[4], 1000);
+    let leader = ensemble.leader();
+    let conn = ensemble.open(leader);
+    ensemble.send(leader, &conn, 1, create("/a"));
+    let status = ensemble.members[&leader].counters.ensemble();
+    let learners = status.learners;
+    assert_eq!(
+        (learners.connected, learners.followers, learners.observers),
+        (3, 2, 1)
+    );
+    assert_eq!(learners.non_voting_followers, 0);
+    assert_ne!(status.proposals.last_min_max(), [-1; 3]);
+    for (id, member) in &ensemble.members {
+        let status = member.counters.ensemble();
+        let role = match id {
+            4 => Role::Observing,
+            id if *id == leader => Role::Leading,
+            _ => Role::Following,
+        };
+        assert_eq!(status.role, Some(role));
+        assert_eq!(status.leader, Some(ServerId(leader as i64)));
+        assert_eq!(status.epoch, Epoch(1));
+    }
+    for id in [1, 2, 3] {
+        if id != leader {
+            ensemble.crash(id);
+        }
+    }
+    ensemble.pass(5000);
+    let status = ensemble.members[&leader].counters.ensemble();
+    assert_eq!((status.role, status.leader), (None, None));
+}
+
+#[test]
+fn containers_are_cleaned_up_by_the_leader_for_everyone() {
+    let mut ensemble = Ensemble::of_three();
+    let id = ensemble.learners()[0];
+    let conn = ensemble.open(id);
+    let Request::Write(WriteRequest::Create(_, mut request)) = create("/c") else {
+        unreachable!("it creates");
+    };
+    request.flags = 4;
+    let container = WriteRequest::Create(Op::CreateContainer, request);
+    ensemble.submit(id, &conn, 1, Request::Write(container));
+    ensemble.submit(id, &conn, 2, create("/c/a"));
+    let delete = WriteRequest::Delete(jute::proto::DeleteRequest {
+        path: Some("/c/a".into()),
+        version: -1,
+    });
+    ensemble.send(id, &conn, 3, Request::Write(delete));
+    assert_eq!(errors(&conn), [(1, 0), (2, 0), (3, 0)]);
+    let reaper = ReaperOptions {
+        interval: Duration::from_secs(1),
+        max_per_minute: 10_000,
+        max_never_used: Duration::ZERO,
+    };
+    for member in ensemble.members.values_mut() {
+        member.replica.reaper = Reaper::new(reaper, ensemble.now.mono);
+    }
+    ensemble.pass(1500);
+    for id in [1, 2, 3] {
+        assert!(!ensemble.exists(id, "/c"), "server {id}");
+    }
     ensemble.check();
 }
