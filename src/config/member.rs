@@ -103,7 +103,7 @@ pub(super) fn fill(
         reachability_check,
         leader_serves: keys.text("leaderServes").as_deref() != Some("no"),
         min_notification_interval: interval(keys, "fastleader.minNotificationInterval", 200),
-        max_notification_interval: interval(keys, "fastleader.maxNotificationInterval", 60_000),
+        max_notification_interval: interval(keys, "fastleader.maxNotificationInterval", 2_000),
         cnx_timeout: interval(keys, "cnxTimeout", 5_000),
         cnx_handshake_timeout: handshake.unwrap_or_else(|| tick.saturating_mul(sync_limit)),
         bind_attempts: bind_attempts(keys),

@@ -65,14 +65,14 @@ fn the_ensemble_of_the_manual_starts_without_a_word() {
 }
 
 #[test]
-fn defaults_of_a_member_are_those_of_java() {
+fn defaults_of_a_member_are_those_of_java_but_for_patience() {
     let (own, _) = membership(THREE);
     assert!(own.leader_serves && !own.listen_on_all_ips && !own.multi_address);
     assert!(!own.tcp_keep_alive && !own.force_snapshot_sync);
     assert_eq!(own.reachability_check, Some(ms(1000)));
     assert_eq!(
         (own.min_notification_interval, own.max_notification_interval),
-        (ms(200), ms(60_000))
+        (ms(200), ms(2_000))
     );
     assert_eq!(
         (own.cnx_timeout, own.cnx_handshake_timeout),

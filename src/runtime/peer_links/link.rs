@@ -101,6 +101,7 @@ impl Link {
         let mut sending = Sending {
             to,
             pieces: VecDeque::new(),
+            patience: shared.options.registration_timeout,
             amid_snapshot: false,
         };
         let failure = tokio::select! {
@@ -257,6 +258,8 @@ impl Link {
 struct Sending {
     to: OwnedWriteHalf,
     pieces: VecDeque<Bytes>,
+    /// How long the other side may take nothing at all of what is sent.
+    patience: Duration,
     /// Nothing can follow when it is cut off here.
     amid_snapshot: bool,
 }
@@ -269,7 +272,7 @@ impl Sending {
             .iter()
             .map(|piece| IoSlice::new(piece))
             .collect();
-        let written = self.to.write_vectored(&slices).await?;
+        let written = in_time(self.patience, self.to.write_vectored(&slices)).await?;
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
@@ -296,7 +299,11 @@ impl Sending {
             let (back, piece) = reading.await.map_err(io::Error::other)?;
             snapshot = back;
             match piece? {
-                Some(piece) => self.to.write_all(&piece).await?,
+                Some(mut piece) => {
+                    while piece.has_remaining() {
+                        in_time(self.patience, self.to.write_buf(&mut piece)).await?;
+                    }
+                }
                 None => break,
             }
         }
@@ -305,6 +312,20 @@ impl Sending {
         self.to.write_all(&end).await?;
         self.amid_snapshot = false;
         Ok(())
+    }
+}
+
+/// A write that makes no progress for `patience` is given up: the other side hangs, and its connection is of no use.
+async fn in_time<T>(
+    patience: Duration,
+    writing: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    match tokio::time::timeout(patience, writing).await {
+        Ok(written) => written,
+        Err(_) => Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "it takes nothing of what is sent",
+        )),
     }
 }
 
