@@ -56,7 +56,8 @@ pub(super) fn read_small(
 ) -> Result<Option<Vec<u8>>, StorageError> {
     let read = || {
         let file = disk.open(path)?;
-        let mut bytes = vec![0; most];
+        let size = usize::try_from(file.size()?).unwrap_or(most);
+        let mut bytes = vec![0; most.min(size)];
         let count = file.read_at(0, &mut bytes)?;
         bytes.truncate(count);
         Ok(bytes)

@@ -10,13 +10,16 @@
 //!
 //! Zxids are hex, as in the names of files. An intent is written when everything it needs is durable and before
 //! anything is changed, so it can always be completed; where a received snapshot cannot be read any more, nothing was
-//! changed yet, and it is forgotten. Java knows none of these names and reads none of these files.
+//! changed yet, and it is forgotten. Below its first line stand the names of the logs and snapshots that are to go. Java
+//! knows none of these names and reads none of these files: where another one would have to go, a Java server was
+//! started on the folder meanwhile and went on in its own way, and the intent is forgotten, too.
 
 use super::snapshot;
 use super::txnlog::truncate;
 use super::{Dirs, Disk, StorageError, atomic, names};
 use crate::base::Zxid;
 use crate::tree::TreeOptions;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Something that changes several files.
@@ -42,7 +45,11 @@ impl Intent {
             Action::Truncate => TRUNCATE,
             Action::Install => INSTALL,
         };
-        let text = format!("{action} {:x} {}\n", self.to.0, self.base);
+        let mut text = format!("{action} {:x} {}\n", self.to.0, self.base);
+        for name in self.to_go(disk, dirs)? {
+            text.push_str(&name);
+            text.push('\n');
+        }
         atomic::replace(disk, &dirs.log, INTENT, text.as_bytes())?;
         self.complete(disk, dirs)
     }
@@ -73,8 +80,19 @@ impl Intent {
         Ok(set_aside)
     }
 
-    fn parse(text: &str) -> Option<Intent> {
-        let mut words = text.strip_suffix('\n')?.split(' ');
+    /// Names of the logs and snapshots that get in the way.
+    fn to_go(&self, disk: &dyn Disk, dirs: &Dirs) -> Result<BTreeSet<String>, StorageError> {
+        let logs = names::sorted(disk, &dirs.log, names::parse_log)?;
+        let logs = logs.into_iter().filter(|(first, _)| *first > self.to);
+        let newer = newer_than(disk, &dirs.data, &self.base)?;
+        let paths = logs.map(|(_, path)| path).chain(newer);
+        Ok(paths.map(|path| names::of(&path).to_owned()).collect())
+    }
+
+    /// The intent, and the names of what is to go.
+    fn parse(text: &str) -> Option<(Intent, BTreeSet<String>)> {
+        let (first, names) = text.split_once('\n')?;
+        let mut words = first.split(' ');
         let action = match words.next()? {
             TRUNCATE => Action::Truncate,
             INSTALL => Action::Install,
@@ -83,10 +101,9 @@ impl Intent {
         let to = Zxid(i64::from_str_radix(words.next()?, 16).ok()?);
         let base = words.next()?.to_owned();
         names::parse_snapshot(&base)?;
-        words
-            .next()
-            .is_none()
-            .then_some(Intent { action, to, base })
+        let whole = words.next().is_none() && (names.is_empty() || names.ends_with('\n'));
+        let names = names.lines().map(str::to_owned).collect();
+        whole.then_some((Intent { action, to, base }, names))
     }
 }
 
@@ -100,7 +117,7 @@ pub(super) fn resume(
     let path = dirs.log.join(INTENT);
     if let Some(bytes) = atomic::read_small(disk, &path, LONGEST)? {
         let text = String::from_utf8_lossy(&bytes);
-        let Some(intent) = Intent::parse(&text) else {
+        let Some((intent, known)) = Intent::parse(&text) else {
             let found = text.into_owned();
             return Err(StorageError::Intent { path, found });
         };
@@ -108,7 +125,7 @@ pub(super) fn resume(
             Action::Truncate => format!("a truncation to {}", intent.to),
             Action::Install => format!("the installation of a received snapshot of {}", intent.to),
         };
-        match is_spoilt(disk, dirs, &intent, options) {
+        match why_not(disk, dirs, &intent, &known, options)? {
             Some(reason) => {
                 atomic::remove(disk, &dirs.log, INTENT)?;
                 notes.push(format!(
@@ -125,21 +142,25 @@ pub(super) fn resume(
     Ok(notes)
 }
 
-/// Why an intent cannot be completed: its snapshot is nowhere, or was received, has not got its name yet, and cannot
-/// be read any more.
-fn is_spoilt(
+/// Why an intent must not be completed: somebody went on without it, or its snapshot is nowhere, or was received, has
+/// not got its name yet, and cannot be read any more.
+fn why_not(
     disk: &dyn Disk,
     dirs: &Dirs,
     intent: &Intent,
+    known: &BTreeSet<String>,
     options: &TreeOptions,
-) -> Option<String> {
+) -> Result<Option<String>, StorageError> {
+    if let Some(other) = intent.to_go(disk, dirs)?.difference(known).next() {
+        return Ok(Some(format!("another server wrote {other} meanwhile")));
+    }
     let received = dirs.data.join(names::received_name(&intent.base));
     if intent.action == Action::Install && disk.open(&received).is_ok() {
-        let problem = snapshot::read(disk, &received, intent.to, options.clone()).err()?;
-        return Some(problem.to_string());
+        let problem = snapshot::read(disk, &received, intent.to, options.clone()).err();
+        return Ok(problem.map(|problem| problem.to_string()));
     }
     let gone = disk.open(&dirs.data.join(&intent.base)).is_err();
-    gone.then(|| format!("{} is not there", intent.base))
+    Ok(gone.then(|| format!("{} is not there", intent.base)))
 }
 
 /// Removes snapshots that were received without being installed.
@@ -174,28 +195,28 @@ pub(super) fn received_in(disk: &dyn Disk, log_dir: &Path) -> Result<Option<Zxid
     }
 }
 
-/// Gives every snapshot that recovery would prefer to `base` a name under which nobody looks for it.
-fn set_aside_newer(disk: &dyn Disk, dir: &Path, base: &str) -> Result<Vec<PathBuf>, StorageError> {
+/// Snapshots that recovery would prefer to `base`, newest first.
+fn newer_than(disk: &dyn Disk, dir: &Path, base: &str) -> Result<Vec<PathBuf>, StorageError> {
     let Some(zxid) = names::parse_snapshot(base) else {
         return Ok(Vec::new());
     };
+    let snapshots = names::sorted(disk, dir, names::parse_snapshot)?;
+    let newer = snapshots
+        .into_iter()
+        .rev()
+        .filter(|(other, path)| *other >= zxid && names::of(path) != base);
+    Ok(newer.map(|(_, path)| path).collect())
+}
+
+/// Gives every snapshot that recovery would prefer to `base` a name under which nobody looks for it.
+fn set_aside_newer(disk: &dyn Disk, dir: &Path, base: &str) -> Result<Vec<PathBuf>, StorageError> {
     let taken = disk
         .list(dir)
         .map_err(|error| StorageError::io("list", dir, error))?;
     let mut moved = Vec::new();
-    for (other, path) in names::sorted(disk, dir, names::parse_snapshot)?
-        .into_iter()
-        .rev()
-    {
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
-        if other < zxid || name == base {
-            continue;
-        }
+    for path in newer_than(disk, dir, base)? {
         let free = (0..)
-            .map(|n| names::aside_name(name, n))
+            .map(|n| names::aside_name(names::of(&path), n))
             .find(|name| !taken.contains(name));
         let to = dir.join(free.unwrap_or_default());
         disk.rename(&path, &to)
@@ -214,15 +235,17 @@ const TRUNCATE: &str = "truncate";
 const INSTALL: &str = "install";
 
 /// So much of a file is looked at, in bytes.
-const LONGEST: usize = 256;
+const LONGEST: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_intent_is_two_words_and_a_name() {
-        let intent = Intent::parse("install 10000000a snapshot.10000000a.gz\n").unwrap();
+    fn an_intent_says_what_and_where_and_what_has_to_go() {
+        let text = "install 10000000a snapshot.10000000a.gz\nlog.10000000b\nsnapshot.10000000c\n";
+        let (intent, to_go) = Intent::parse(text).unwrap();
+        assert_eq!(to_go.len(), 2);
         assert_eq!(
             (intent.action, intent.to, &*intent.base),
             (
@@ -239,6 +262,7 @@ mod tests {
             "truncate x snapshot.1\n",
             "truncate 1 log.1\n",
             "truncate 1 snapshot.1 snapshot.2\n",
+            "truncate 1 snapshot.1\nlog.2\nlog.",
         ] {
             assert_eq!(Intent::parse(odd), None, "{odd:?}");
         }

@@ -152,6 +152,12 @@ fn parse(name: &str, prefix: &str) -> Option<Zxid> {
     (zxid != -1).then_some(Zxid(zxid))
 }
 
+/// The name of a file of ours.
+pub(super) fn of(path: &Path) -> &str {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.unwrap_or_default()
+}
+
 /// Files of a folder with the zxids `parse` finds in their names, in ascending order of the zxids.
 pub(super) fn sorted(
     disk: &dyn Disk,

@@ -71,10 +71,7 @@ fn find(
     options: &RecoverOptions,
 ) -> Result<Option<(String, Option<Tree>)>, StorageError> {
     let snapshots = names::sorted(disk, &dirs.data, names::parse_snapshot)?;
-    let name = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str());
-        name.unwrap_or_default().to_owned()
-    };
+    let name = |path: &PathBuf| names::of(path).to_owned();
     if let (false, Some((newest, path))) = (reload, snapshots.last())
         && *newest <= to
     {

@@ -194,6 +194,57 @@ fn a_received_snapshot_that_is_nowhere_costs_nothing_else() {
 }
 
 #[test]
+fn what_another_server_wrote_after_an_interruption_is_never_cut_off() {
+    let interrupted = |install: bool| {
+        let (disk, server) = six_writes();
+        // Far enough for the intent to be durable.
+        (1..40).find(|crash| {
+            let attempt = disk.fork(*crash);
+            attempt.crash_at(*crash);
+            let _ = match install {
+                true => put_in(&attempt, Zxid(3), &SnapshotOptions::default()).is_ok(),
+                false => truncate_to(&attempt, &dirs(), Zxid(3), true, &options()).is_ok(),
+            };
+            attempt.reboot();
+            let noted = names_of(&attempt).contains(&"intent".to_owned());
+            if noted {
+                for name in names_of(&attempt) {
+                    disk.put(&in_folder(&name), &attempt.get(&in_folder(&name)).unwrap());
+                }
+            }
+            noted
+        });
+        assert!(names_of(&disk).contains(&"intent".to_owned()));
+        (disk, server)
+    };
+    for install in [true, false] {
+        // A Java server goes on: it knows nothing of the intent.
+        let (disk, mut server) = interrupted(install);
+        server.log = log_of(&disk);
+        server.create("/java", b"");
+        server.sync();
+        let recovered = recover_sim(&disk).unwrap();
+        assert!(
+            recovered.notes[0].contains("another server wrote log.7"),
+            "{:?}",
+            recovered.notes
+        );
+        assert!(recovered.tree.find("/java").is_some() && recovered.tree.find("/old5").is_some());
+        // One that received a snapshot.
+        let (disk, _) = interrupted(install);
+        let later = SimDisk::new(3);
+        later.create_dir(&dirs().data).unwrap();
+        put_in(&later, LATER, &SnapshotOptions::default()).unwrap();
+        let name = in_folder("snapshot.200000005");
+        disk.put(&name, &later.get(&name).unwrap());
+        assert_eq!(recover_sim(&disk).unwrap().last_zxid, LATER);
+        // Nobody.
+        let (disk, _) = interrupted(install);
+        assert_eq!(recover_sim(&disk).unwrap().last_zxid, Zxid(3));
+    }
+}
+
+#[test]
 fn logs_and_snapshots_in_two_folders_change_together_too() {
     let (one, server) = six_writes();
     let two = Dirs::new(Path::new("/snapshots"), Path::new("/logs"));
