@@ -10,8 +10,8 @@
 //!
 //! Zxids are hex, as in the names of files. An intent is written when everything it needs is durable and before
 //! anything is changed, so it can always be completed; where a received snapshot cannot be read any more, nothing was
-//! changed yet, and it is forgotten. Below its first line stand the names of the logs and snapshots that are to go. Java
-//! knows none of these names and reads none of these files: where another one would have to go, a Java server was
+//! changed yet, and it is forgotten. Below its first line stand the names of the logs and snapshots that are to go.
+//! Java knows none of these names and reads none of these files: where another one would have to go, a Java server was
 //! started on the folder meanwhile and went on in its own way, and the intent is forgotten, too.
 
 use super::snapshot;
