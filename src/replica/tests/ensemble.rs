@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jute::data::{Acl, StatPersisted};
 use jute::txn::LoggedTxn;
+use rand::Rng;
+use rand::rngs::SmallRng;
 
 use super::*;
 use crate::base::{Epoch, ServerId};
@@ -55,6 +57,8 @@ pub(super) struct Ensemble {
     /// The next request that a learner passes on never arrives.
     pub lose_next_request: bool,
     history: HistoryLimits,
+    /// Which server goes on next, where that is left to chance.
+    pub chance: Option<SmallRng>,
 }
 
 impl Ensemble {
@@ -84,6 +88,7 @@ impl Ensemble {
                 count: history,
                 bytes: 1 << 20,
             },
+            chance: None,
         };
         for id in servers {
             ensemble.start(*id);
@@ -197,6 +202,9 @@ impl Ensemble {
         let Some(member) = self.members.remove(&id) else {
             return;
         };
+        for conn in member.gate.conns() {
+            conn.outbox.close(&mut Wakes::default());
+        }
         self.down.insert(id, member.stable);
         self.inbox.retain(|(to, _)| *to != id);
         let links: Vec<_> = self
@@ -248,11 +256,16 @@ impl Ensemble {
 
     /// Everything that can happen without time happens.
     pub fn run(&mut self) {
-        loop {
+        self.run_some(usize::MAX);
+    }
+
+    /// At most so many inputs are taken.
+    pub fn run_some(&mut self, inputs: usize) {
+        for _ in 0..inputs {
             for id in self.members.keys().copied().collect::<Vec<_>>() {
                 self.collect(id);
             }
-            let Some((to, input)) = self.inbox.pop_front() else {
+            let Some((to, input)) = self.next_input() else {
                 return;
             };
             if let Some(member) = self.members.get_mut(&to) {
@@ -263,6 +276,17 @@ impl Ensemble {
                 member.replica.wake();
             }
         }
+    }
+
+    /// Each server takes what it is handed in its order.
+    fn next_input(&mut self) -> Option<(u64, Input)> {
+        let Some(chance) = &mut self.chance else {
+            return self.inbox.pop_front();
+        };
+        let any = chance.random_range(0..self.inbox.len().max(1));
+        let (to, _) = self.inbox.get(any)?;
+        let first = self.inbox.iter().position(|(other, _)| other == to)?;
+        self.inbox.remove(first)
     }
 
     /// Hands an input to one server only, and runs.
@@ -510,6 +534,13 @@ impl Ensemble {
         seen: i64,
         password: &[u8],
     ) -> Arc<Conn> {
+        let conn = self.ask(id, session, seen, password);
+        self.run();
+        conn
+    }
+
+    /// The same; nothing else happens.
+    pub fn ask(&mut self, id: u64, session: SessionId, seen: i64, password: &[u8]) -> Arc<Conn> {
         self.conns += 1;
         let remote = SocketAddr::from(([127, 0, 0, 1], 1000));
         let conn = Arc::new(Conn::new(
@@ -529,7 +560,7 @@ impl Ensemble {
             },
             read_only: None,
         };
-        self.step(
+        self.hand(
             id,
             Input::Connect {
                 conn: conn.clone(),
@@ -555,9 +586,15 @@ impl Ensemble {
 
     /// The connection's socket is closed.
     pub fn hang_up(&mut self, id: u64, conn: &Arc<Conn>) {
+        self.hang_up_quietly(id, conn);
+        self.run();
+    }
+
+    /// The same; nothing else happens.
+    pub fn hang_up_quietly(&mut self, id: u64, conn: &Arc<Conn>) {
         conn.outbox.close(&mut Wakes::default());
         self.members[&id].gate.drop_conn(conn);
-        self.step(id, Input::Gone { conn: conn.clone() });
+        self.hand(id, Input::Gone { conn: conn.clone() });
     }
 
     /// Hands a request to the loop of `id`; nothing else happens.

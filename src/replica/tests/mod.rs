@@ -1,6 +1,7 @@
 //! One server without a world around it: what breaks easily, a test per line of that list, and a
 //! stress test of the gate and the outboxes with real threads.
 
+mod chance;
 mod ensemble;
 mod members;
 mod orderings;
