@@ -30,8 +30,8 @@ pub mod prep;
 pub mod replica;
 pub mod runtime;
 pub mod session;
-#[cfg(test)]
-mod sim;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 pub mod storage;
 #[cfg(test)]
 mod testkit;

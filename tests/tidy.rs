@@ -52,6 +52,7 @@ const WORLDLY: &[&str] = &[
     "testkit/scenario.rs",
     "storage/os_disk.rs",
     "main.rs",
+    "bin/",
 ];
 
 /// What only worldly files may say, and what to do instead.

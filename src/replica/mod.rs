@@ -209,6 +209,18 @@ impl Replica {
         }
     }
 
+    /// The protocol core, to be looked at.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Puts a known mistake back.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn err(&mut self, mistake: crate::zab::mistake::Mistake) {
+        self.peer.err(mistake);
+    }
+
     /// Takes one input. Afterwards [`Replica::take_outputs`] may have more.
     pub fn step(&mut self, now: Now, input: Input) {
         if self.throttle.holds(&input) {

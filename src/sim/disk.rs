@@ -134,6 +134,23 @@ impl SimDisk {
         folder.durable.insert(name, id);
     }
 
+    /// Bytes of all files together.
+    pub fn used(&self) -> u64 {
+        self.state().used()
+    }
+
+    /// Whether syncs or writes may fail.
+    pub fn is_faulty(&self) -> bool {
+        let state = self.state();
+        state.good_syncs.is_some() || state.capacity.is_some()
+    }
+
+    /// Ends all faults; what was not synced stays so.
+    pub fn repair(&self) {
+        let mut state = self.state();
+        (state.crash_at, state.good_syncs, state.capacity) = (None, None, None);
+    }
+
     /// A file as the program sees it.
     pub fn get(&self, path: &Path) -> Option<Vec<u8>> {
         let state = self.state();

@@ -46,6 +46,12 @@ const NOTED_EVERY: i64 = 128;
 const NOTED_AT_MOST: usize = 1024;
 
 impl Tree {
+    /// Takes the positions of what was applied since the last call, each with the digest after it.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn take_journal(&mut self) -> Vec<(Zxid, u64)> {
+        std::mem::take(&mut self.journal)
+    }
+
     /// Applies a committed transaction and appends what watches must hear, in Java's order.
     ///
     /// Whoever ordered it judged it, so that an error here other than that of an error transaction
@@ -82,6 +88,8 @@ impl Tree {
             txn => Applied::One(self.one(header, txn, heard)),
         };
         self.last_zxid = self.last_zxid.max(Zxid(header.zxid));
+        #[cfg(any(test, feature = "sim"))]
+        self.journal.push((Zxid(header.zxid), self.digest));
         applied
     }
 

@@ -157,6 +157,9 @@ pub struct Tree {
     /// Number of freezes so far; slots made since the last one carry it.
     stamp: u32,
     view: Option<freeze::View>,
+    /// What was applied, and the digest after it.
+    #[cfg(any(test, feature = "sim"))]
+    journal: Vec<(Zxid, u64)>,
 }
 
 impl fmt::Debug for Tree {
@@ -195,6 +198,8 @@ impl Tree {
             data_size: 0,
             stamp: 0,
             view: None,
+            #[cfg(any(test, feature = "sim"))]
+            journal: Vec::new(),
         }
     }
 

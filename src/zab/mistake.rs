@@ -46,3 +46,29 @@ pub enum Mistake {
     /// 1551: what an observer hears between its snapshot and UPTODATE is dropped.
     ObserverDropsDuringSync,
 }
+
+impl Mistake {
+    /// All of them.
+    pub const ALL: [Mistake; 20] = [
+        Mistake::EpochBeforeHistory,
+        Mistake::AnswerBeforeEpoch,
+        Mistake::AckBeforeSync,
+        Mistake::OwnAckBeforeSync,
+        Mistake::AcceptedEpochOnlyInMemory,
+        Mistake::VoteBeforeDiskIsIdle,
+        Mistake::VoteWithDelivered,
+        Mistake::HistoryWithHole,
+        Mistake::TruncationIgnored,
+        Mistake::NoTruncation,
+        Mistake::NewLeaderTooEarly,
+        Mistake::ProposalsOnlyToSynced,
+        Mistake::ServeBeforeQuorum,
+        Mistake::InitialHistoryNotDelivered,
+        Mistake::ObserversCount,
+        Mistake::SyncWithoutRound,
+        Mistake::AcksSurviveTruncation,
+        Mistake::TwinsWelcome,
+        Mistake::CounterRunsOver,
+        Mistake::ObserverDropsDuringSync,
+    ];
+}
