@@ -92,8 +92,9 @@ impl Leader {
             return;
         };
         learner.pings_answered += 1;
-        let wanted = self.syncs.wanted.get(&link);
-        if learner.is_synced() && wanted.is_some_and(|wanted| learner.pings_answered >= *wanted) {
+        // Who came after the round began was sent no ping before it: any answer of theirs counts.
+        let wanted = self.syncs.wanted.get(&link).copied().unwrap_or(0);
+        if learner.is_synced() && learner.pings_answered >= wanted {
             self.syncs.answered.insert(learner.server);
         }
         if self.syncs.begun > self.syncs.ended
