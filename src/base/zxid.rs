@@ -13,6 +13,12 @@ pub struct Zxid(pub i64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub i64);
 
+impl Epoch {
+    /// The last epoch there can be: beyond it the numbers of transactions would be negative. Who claims to have
+    /// accepted it leaves none for anybody.
+    pub const LAST: Epoch = Epoch(i32::MAX as i64);
+}
+
 impl Zxid {
     /// Before every transaction.
     pub const ZERO: Zxid = Zxid(0);

@@ -142,6 +142,8 @@ impl Leader {
             .is_some_and(|version| version < super::packet::PROTOCOL_VERSION)
         {
             Some("its version is older than 3.4".to_owned())
+        } else if registration.accepted_epoch >= Epoch::LAST {
+            Some("it says that it has accepted the last epoch there can be".to_owned())
         } else {
             None
         };

@@ -54,7 +54,7 @@ impl Learner {
 
     fn next(&self, core: &Core, zxid: Zxid, txn: bytes::Bytes) -> Result<Proposal, String> {
         let last = core.appended.max(Zxid::first_of(self.epoch));
-        match connects(last, zxid) {
+        match connects(last, zxid) && zxid.epoch() == self.epoch {
             true => read(zxid, txn),
             false => Err(format!("the proposal of {zxid} does not follow {last}")),
         }
@@ -85,7 +85,7 @@ impl Learner {
             return;
         }
         let first = self.acked.max(Zxid::first_of(self.epoch));
-        for zxid in first.0 + 1..=upto.0 {
+        for zxid in first.0.saturating_add(1)..=upto.0 {
             self.send(core, FromLearner::Ack(Zxid(zxid)));
         }
         self.acked = self.acked.max(upto);

@@ -179,6 +179,9 @@ impl Learner {
         let FromLeader::LeaderInfo { epoch, .. } = packet else {
             return Err(format!("it begins with {packet:?} and not with LEADERINFO"));
         };
+        if epoch >= Epoch::LAST {
+            return Err("its epoch is the last there can be".to_owned());
+        }
         self.epoch = epoch;
         if epoch > core.accepted {
             self.phase = Phase::Accepting {

@@ -86,6 +86,9 @@ impl Learner {
         if !connects(last, zxid) {
             return Err(format!("{zxid} does not follow {last}"));
         }
+        if zxid.epoch() > self.epoch {
+            return Err(format!("{zxid} in the history of epoch {}", self.epoch.0));
+        }
         match self.received {
             Some(_) => self.undecided.push_back(proposal),
             None => core.take(proposal),
@@ -195,7 +198,7 @@ pub(super) fn read(zxid: Zxid, payload: Bytes) -> Result<Proposal, String> {
 pub(super) fn connects(last: Zxid, next: Zxid) -> bool {
     match next.epoch().cmp(&last.epoch()) {
         std::cmp::Ordering::Less => false,
-        std::cmp::Ordering::Equal => last.0 + 1 == next.0,
+        std::cmp::Ordering::Equal => last.0.checked_add(1) == Some(next.0),
         // Where the epoch of the first transaction here began is for the leader to know.
         std::cmp::Ordering::Greater => next.counter() > 0,
     }
