@@ -37,6 +37,21 @@ fn configurations_of_any_bytes_do_no_harm() {
     replay("config", &["tests/golden", "zoo.cfg.example"], 1200);
 }
 
+#[test]
+fn election_links_of_any_bytes_do_no_harm() {
+    replay("election_link", &["tests/golden/wire"], 10_000);
+}
+
+#[test]
+fn quorum_links_of_any_bytes_do_no_harm() {
+    replay("quorum_link", &["tests/golden/wire"], 10_000);
+}
+
+#[test]
+fn servers_that_say_anything_to_a_member_do_no_harm() {
+    replay("peer", &[], 20_000);
+}
+
 /// Runs the seeds, the found inputs, and the files of `more` whose names fit; then `changed`
 /// changed ones.
 fn replay(target: &str, more: &[&str], changed: usize) {
@@ -72,6 +87,9 @@ fn replay(target: &str, more: &[&str], changed: usize) {
 /// Whether a file of a server is an input of the target.
 fn fits(target: &str, path: &Path) -> bool {
     let name = path.file_name().unwrap().to_string_lossy();
+    if let Some(port) = target.strip_suffix("_link") {
+        return name.contains(&format!("-{port}-to-")) && name.ends_with(".bin");
+    }
     let prefix = match target {
         "txn_log" => ["log.", "standalone-log."],
         "snapshot" => ["snapshot.", "standalone-snapshot."],

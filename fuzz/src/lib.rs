@@ -3,6 +3,8 @@
 //!
 //! A target ends quietly for any input, or panics: by itself, or because a promise below is broken.
 
+mod links;
+mod peer;
 mod session;
 
 use bytes::{Bytes, BytesMut};
@@ -15,18 +17,23 @@ use oxkeeper::config::{Config, ConfigSources, Pointers, jvm};
 use oxkeeper::storage::{snapshot as snapshots, txnlog};
 use oxkeeper::tree::TreeOptions;
 
+pub use links::{election_link, quorum_link};
+pub use peer::peer;
 pub use session::session;
 
 /// A target: its name, which is also that of its folders of inputs, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 8] = [
     ("client_frame", client_frame),
     ("session", session),
     ("txn_log", txn_log),
     ("snapshot", snapshot),
     ("config", config),
+    ("election_link", election_link),
+    ("quorum_link", quorum_link),
+    ("peer", peer),
 ];
 
 /// The largest frame of a server of default settings, in bytes.
