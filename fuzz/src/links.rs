@@ -81,7 +81,7 @@ pub(super) fn payload(zxid: i64, tag: u8) -> Bytes {
     }
     let txn = Txn::Error(ErrorTxn { err: tag.into() });
     let header = TxnHeader {
-        zxid: zxid + i64::from(tag & 0x30 == 0x20),
+        zxid: zxid.wrapping_add(i64::from(tag & 0x30 == 0x20)),
         kind: txn.op().into(),
         ..TxnHeader::default()
     };
