@@ -5,6 +5,7 @@ use jute::{ErrorCode, Op};
 use super::ensemble::{CONFIG, Ensemble};
 use super::*;
 use crate::base::{Epoch, ServerId};
+use crate::config::limits::RIDERS_PER_GUARD;
 use crate::zab::io::{Input as PeerInput, Role};
 use crate::zab::packet::{Forwarded, FromLeader, FromLearner};
 
@@ -738,4 +739,105 @@ fn containers_are_cleaned_up_by_the_leader_for_everyone() {
         assert!(!ensemble.exists(id, "/c"), "server {id}");
     }
     ensemble.check();
+}
+
+#[test]
+fn a_learners_next_write_of_a_session_waits_for_its_riders() {
+    let mut ensemble = Ensemble::of_three();
+    let id = ensemble.learners()[0];
+    let conn = ensemble.open(id);
+    let riders = 2 * RIDERS_PER_GUARD as i32;
+    ensemble.submit(id, &conn, 0, create("/a"));
+    for xid in 1..=riders {
+        ensemble.submit(id, &conn, xid, get("/a"));
+    }
+    ensemble.submit(id, &conn, riders + 1, set("/a"));
+    ensemble.send(id, &conn, riders + 2, get("/a"));
+    let all = got(&conn);
+    let xids: Vec<i32> = all.iter().map(|(xid, ..)| *xid).collect();
+    assert_eq!(xids, (0..=riders + 2).collect::<Vec<_>>());
+    let first = all[0].1;
+    let before = &all[..=riders as usize];
+    assert!(before.iter().all(|(_, zxid, _)| *zxid == first));
+    assert_eq!(all[riders as usize + 2].1, first + 1);
+    ensemble.check();
+}
+
+#[test]
+fn a_write_that_is_passed_on_carries_the_identities_of_its_reception() {
+    let mut ensemble = Ensemble::of_three();
+    let id = ensemble.learners()[0];
+    let conn = ensemble.open(id);
+    let own = |path: &str| {
+        let Request::Write(WriteRequest::Create(op, mut request)) = create(path) else {
+            unreachable!("it creates");
+        };
+        let acl = request.acl.as_mut().unwrap();
+        (acl[0].id.scheme, acl[0].id.id) = (Some("auth".into()), Some("".into()));
+        Request::Write(WriteRequest::Create(op, request))
+    };
+    ensemble.submit(id, &conn, 1, own("/nobodys"));
+    let gate = ensemble.members[&id].gate.clone();
+    let more = auth::authenticate(
+        gate.auth(),
+        Some("digest"),
+        Some(b"ann:secret"),
+        conn.remote.ip(),
+        &conn.identities(),
+    );
+    conn.set_identities(more.unwrap());
+    ensemble.send(id, &conn, 2, own("/anns"));
+    let invalid_acl = ErrorCode::INVALID_ACL.0;
+    assert_eq!(errors(&conn), [(1, invalid_acl), (2, 0)]);
+    let stranger = ensemble.open(id);
+    ensemble.send(id, &stranger, 1, set("/anns"));
+    ensemble.send(id, &conn, 3, set("/anns"));
+    assert_eq!(errors(&stranger), [(1, ErrorCode::NO_AUTH.0)]);
+    assert_eq!(errors(&conn), [(3, 0)]);
+    ensemble.check();
+}
+
+#[test]
+fn nobody_expires_for_a_stall_of_the_ensemble() {
+    let mut ensemble = Ensemble::of_three();
+    let id = ensemble.learners()[0];
+    let conn = ensemble.open(id);
+    ensemble.send(id, &conn, 1, ephemeral("/e"));
+    ensemble.now.mono = ensemble.now.mono + Duration::from_secs(3600);
+    ensemble.pass(20);
+    ensemble.settle();
+    ensemble.pass(5000);
+    assert!(ensemble.exists(id, "/e"));
+    ensemble.pass(12_000);
+    assert!(
+        !ensemble.exists(id, "/e"),
+        "from then on silence counts again"
+    );
+    ensemble.check();
+}
+
+#[test]
+fn what_a_learner_heard_before_the_leader_looks_counts() {
+    let mut ensemble = Ensemble::of_three();
+    let (leader, id) = (ensemble.leader(), ensemble.learners()[0]);
+    let conn = ensemble.open(id);
+    let link = ensemble.link_of(id);
+    ensemble.stalled = is_ping;
+    for _ in 0..20 {
+        ensemble.now.mono = ensemble.now.mono + Duration::from_millis(900);
+        let touched = vec![crate::zab::packet::Touch {
+            session: session(&conn),
+            timeout_ms: 10_000,
+        }];
+        let packet = FromLearner::Ping {
+            last_proposed: Zxid::ZERO,
+            touched,
+        };
+        let input = Input::Peer(PeerInput::FromLearner { link, packet });
+        let member = ensemble.members.get_mut(&leader).unwrap();
+        member.replica.step(ensemble.now, input);
+        member.replica.expire(ensemble.now);
+        member.replica.drain(ensemble.now);
+    }
+    assert_eq!(ensemble.members[&leader].replica.session_count(), 1);
 }
