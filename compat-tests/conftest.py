@@ -8,7 +8,6 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from harness import servers  # noqa: E402  (the path above makes it importable)
-from harness.servers import OURS_TAKES_PART  # noqa: E402
 
 pytest_plugins = ["harness.ensemble_plugin"]
 
@@ -34,8 +33,6 @@ def kinds(metafunc):
     only = metafunc.config.getoption("--only")
     alone = [only] if only else list(servers.KINDS)
     if metafunc.definition.get_closest_marker("standalone"):
-        return alone
-    if only != "java" and not OURS_TAKES_PART:
         return alone
     in_ci = metafunc.module.__name__.rpartition(".")[2] in SUITES_OF_CI and only != "java"
     return [*alone, pytest.param(f"{only or 'oxkeeper'}{servers.OF_ENSEMBLE}",

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from harness.ensemble import Ensemble, Network
-from harness.servers import OURS_TAKES_PART
 
 LOGS = Path(__file__).resolve().parents[2] / "target" / "ensemble-logs"
 
@@ -31,8 +30,6 @@ def pytest_generate_tests(metafunc):
     seen = {}
     for specs, marks in ((marker.args, ()), (marker.kwargs.get("long", ()), (pytest.mark.long,))):
         for spec in specs:
-            if only != "java" and "o" in spec.lower() and not OURS_TAKES_PART:
-                continue
             seen.setdefault(of_kind(spec, only), marks)
     metafunc.parametrize("spec", [pytest.param(spec, marks=marks) for spec, marks in seen.items()])
 

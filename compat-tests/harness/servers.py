@@ -20,8 +20,6 @@ from pathlib import Path
 KINDS = ("java", "oxkeeper")
 # A kind with this behind it: a follower in an ensemble of three of that kind.
 OF_ENSEMBLE = "-ensemble"
-# Ours takes part in ensembles as soon as it can replicate; until then the tests are Java's alone.
-OURS_TAKES_PART = os.environ.get("OXKEEPER_REPLICATES") == "1"
 START_SECONDS = 60
 STOP_SECONDS = 30
 

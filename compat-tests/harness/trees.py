@@ -77,9 +77,10 @@ def compare(ensemble, digests=True, java_was_fuzzy=False):
     ensemble.wait_until_serving()
     members = ensemble.running
     writer = viewer(ensemble.leader)
-    _fill(writer, DIGEST_INTERVAL if digests else 1)
     # One that has only just been resumed does not know yet that it was given up: it is not equal.
+    _write(writer, 1)
     ensemble.wait_until_equal()
+    _write(writer, DIGEST_INTERVAL if digests else 0)
     viewers = [writer, *(viewer(member) for member in members)]
     ensemble.wait_until_equal()
     pictures = [picture(client) for client in viewers[1:]]
@@ -104,7 +105,7 @@ def compare(ensemble, digests=True, java_was_fuzzy=False):
     return pictures[0]
 
 
-def _fill(client, count):
+def _write(client, count):
     """Writes so many transactions."""
     path = "/filling"
     try:
