@@ -6,7 +6,6 @@ import pytest
 
 from harness.ensemble import until
 from harness.rawzk import Client
-from harness.servers import OURS_TAKES_PART
 
 ROLES = ("leader", "follower", "observer")
 WORDS = ("ruok", "isro", "srvr", "stat", "conf")
@@ -66,7 +65,6 @@ def answers(ensemble):
 
 
 def test_members_say_what_java_members_say_in_each_role(build, pytestconfig):
-    if pytestconfig.getoption("--only") or not OURS_TAKES_PART:
         pytest.skip("compares both")
     java = answers(build("JJJj"))
     assert java["leader"]["mntr"]["synced_observers"] == "1"
