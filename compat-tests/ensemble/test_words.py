@@ -65,6 +65,7 @@ def answers(ensemble):
 
 
 def test_members_say_what_java_members_say_in_each_role(build, pytestconfig):
+    if pytestconfig.getoption("--only"):
         pytest.skip("compares both")
     java = answers(build("JJJj"))
     assert java["leader"]["mntr"]["synced_observers"] == "1"
