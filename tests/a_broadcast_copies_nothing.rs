@@ -159,6 +159,7 @@ impl Ensemble {
 fn options(me: ServerId) -> PeerOptions {
     let voters = SERVERS.into();
     PeerOptions {
+        tuning: oxkeeper::zab::io::Tuning::default(),
         me,
         learner: election::LearnerType::Participant,
         quorums: Quorums::new(QuorumSystem::Majority { voters }, None),

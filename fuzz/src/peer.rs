@@ -77,6 +77,7 @@ fn epoch(number: u8) -> Epoch {
 fn options(me: u8) -> PeerOptions {
     let voters = [1, 2, 3].map(ServerId).into();
     PeerOptions {
+        tuning: oxkeeper::zab::io::Tuning::default(),
         me: ServerId(if me & 1 == 0 { 2 } else { 4 }),
         learner: if me & 1 == 0 {
             LearnerType::Participant

@@ -13,7 +13,6 @@ use super::conn::Conn;
 use super::lane::Lane;
 use super::leading::Owner;
 use super::learning::Asked;
-use super::member::Standing;
 use super::outbox::Wakes;
 use super::queue::{Entry, Mark, Session, Wait};
 use super::{Replica, body, no_identities};
@@ -27,7 +26,7 @@ impl Replica {
         if conn.outbox.is_closed() {
             return;
         }
-        if self.standing == Standing::Looking {
+        if !self.takes_clients() {
             conn.outbox.close(&mut self.wakes);
             return;
         }

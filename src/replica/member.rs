@@ -44,6 +44,8 @@ pub(super) struct Membership {
     pub config_version: i64,
     /// Who votes.
     pub voters: BTreeSet<ServerId>,
+    /// Whether clients are served while this server leads.
+    pub leader_serves: bool,
 }
 
 /// A tree on its way from a leader, which nobody sees.
@@ -61,6 +63,18 @@ impl Standing {
 }
 
 impl Replica {
+    /// Whether clients may come: there is a leader, and it is not one that leaves them to others.
+    pub(super) fn takes_clients(&self) -> bool {
+        match self.standing {
+            Standing::Looking => false,
+            Standing::Leading => self
+                .member
+                .as_ref()
+                .is_none_or(|member| member.leader_serves),
+            Standing::Alone | Standing::Learning => true,
+        }
+    }
+
     /// The leader is lost: clients are cut off before anything else, so that none of their reads is served from
     /// here on, and what waits is dropped without an answer.
     pub(super) fn look(&mut self) {

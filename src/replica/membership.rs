@@ -9,7 +9,7 @@ use crate::config::ensemble::{Ensemble, Role};
 use crate::config::{Config, Membership, limits};
 use crate::zab::election::{LearnerType, Patience};
 use crate::zab::history::HistoryLimits;
-use crate::zab::io::PeerOptions;
+use crate::zab::io::{PeerOptions, Tuning};
 use crate::zab::quorum::{QuorumSystem, Quorums};
 
 /// Who decides in this ensemble: a majority of those that vote. The configuration refuses groups and weights.
@@ -26,6 +26,14 @@ pub fn quorums(ensemble: &Ensemble) -> Quorums {
 pub fn peer_options(config: &Config, own: &Membership) -> PeerOptions {
     let ticks = |count: u32| -> Duration { config.tick_time.saturating_mul(count) };
     PeerOptions {
+        tuning: Tuning {
+            force_snapshot: own.force_snapshot_sync,
+            snapshots_at_once: own.max_snap_syncs,
+            diffs_at_once: own.max_diff_syncs,
+            wait_for_epoch: own.max_wait_for_epoch,
+            leader_serves: own.leader_serves,
+            observer_pause: own.observer_election_delay + own.observer_reconnect_delay,
+        },
         me: own.id,
         learner: match own.role {
             Role::Participant => LearnerType::Participant,

@@ -160,6 +160,7 @@ impl Replica {
             config: peer_options.config.clone(),
             config_version: peer_options.config_version,
             voters: peer_options.quorums.voters(),
+            leader_serves: peer_options.tuning.leader_serves,
         };
         gate.join_ensemble();
         // Reconfiguration is not built: it is answered as where it is off.

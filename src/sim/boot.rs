@@ -37,6 +37,7 @@ impl World {
         let voters: BTreeSet<ServerId> = (1..=self.plan.voters as i64).map(ServerId).collect();
         let tick = self.plan.tick;
         PeerOptions {
+            tuning: crate::zab::io::Tuning::default(),
             me,
             learner: self.servers[&me].learner,
             quorums: Quorums::new(QuorumSystem::Majority { voters }, None),

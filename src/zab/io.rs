@@ -51,6 +51,41 @@ pub struct PeerOptions {
     pub patience: Patience,
     /// How much is kept in memory for learners that come back.
     pub history: HistoryLimits,
+    /// What few operators change.
+    pub tuning: Tuning,
+}
+
+/// Settings that are rarely touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tuning {
+    /// Every learner gets a snapshot (`forceSnapshotSync`).
+    pub force_snapshot: bool,
+    /// Learners that may get a snapshot at once; observers beyond are sent away, voters never
+    /// (`leader.maxConcurrentSnapSyncs`).
+    pub snapshots_at_once: usize,
+    /// The same for those that get transactions (`leader.maxConcurrentDiffSyncs`).
+    pub diffs_at_once: usize,
+    /// How long a leader without an epoch stays after a voter of its is looking for another leader
+    /// (`leader.maxTimeToWaitForEpoch`); None: until initLimit is over.
+    pub wait_for_epoch: Option<Duration>,
+    /// Whether clients are served by the leader, too (`leaderServes`). The protocol itself does not care.
+    pub leader_serves: bool,
+    /// An observer waits up to this long before it looks for a leader (`observer.election.DelayMs` and
+    /// `observer.reconnectDelayMs` together).
+    pub observer_pause: Duration,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Tuning {
+            force_snapshot: false,
+            snapshots_at_once: 10,
+            diffs_at_once: 100,
+            wait_for_epoch: None,
+            leader_serves: true,
+            observer_pause: Duration::from_millis(200),
+        }
+    }
 }
 
 /// What the disk of a server says when it starts.

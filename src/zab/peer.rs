@@ -95,6 +95,7 @@ impl Peer {
             voters: [me].into(),
         };
         let options = PeerOptions {
+            tuning: crate::zab::io::Tuning::default(),
             me,
             learner: LearnerType::Participant,
             quorums: Quorums::new(voters, None),
@@ -352,7 +353,9 @@ impl Peer {
             LearnerType::Participant => Duration::ZERO,
             LearnerType::Observer => {
                 let spread = (options.me.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-                Duration::from_millis(spread % 200)
+                let most =
+                    u64::try_from(options.tuning.observer_pause.as_millis()).unwrap_or(u64::MAX);
+                Duration::from_millis(spread % most.max(1))
             }
         }
     }
@@ -390,8 +393,14 @@ impl Peer {
                 election::Effect::SetTimer { timer, at } => self.timers.set(timer, at),
                 election::Effect::StopTimer(timer) => self.timers.stop(timer),
                 election::Effect::Decided(decision) => self.decided(now, &decision),
-                // Its acknowledgements stand: they speak of its disk. Never handed in: NewerConfig.
-                election::Effect::LookingAgain(_) | election::Effect::NewerConfig { .. } => {}
+                // Its acknowledgements stand: they speak of its disk.
+                election::Effect::LookingAgain(voter) => {
+                    if let State::Leading(leader) = &mut self.state {
+                        leader.voter_looks_again(&self.core, voter, now);
+                    }
+                }
+                // Never handed in.
+                election::Effect::NewerConfig { .. } => {}
             }
         }
     }
@@ -404,7 +413,7 @@ impl Peer {
             decision.state
         );
         if decision.state == ServerState::Leading {
-            let mut leader = Leader::new(&mut self.core, now);
+            let mut leader = Leader::new(&mut self.core, decision.supporters.clone(), now);
             for joined in std::mem::take(&mut self.parked) {
                 leader.joined(&mut self.core, joined, now);
             }

@@ -81,11 +81,11 @@ impl SyncPlan {
         }
         // Position 0 is also the word of a learner that does not trust what it has.
         if learner == Zxid::ZERO || last == Zxid::ZERO {
-            return SyncPlan::snap(current);
+            return SyncPlan::snapshot(current);
         }
         if learner > last && !is_marker(learner) {
             if is_marker(last) {
-                return SyncPlan::snap(current);
+                return SyncPlan::snapshot(current);
             }
             return SyncPlan {
                 opening: Opening::Trunc(last),
@@ -96,7 +96,7 @@ impl SyncPlan {
         if learner >= history.base() {
             return match is_marker(learner) || history.holds(learner) {
                 true => SyncPlan::diff(last, learner, Source::Memory),
-                false => SyncPlan::snap(current),
+                false => SyncPlan::snapshot(current),
             };
         }
         match log {
@@ -105,7 +105,7 @@ impl SyncPlan {
             {
                 SyncPlan::diff(last, learner, Source::LogThenMemory)
             }
-            _ => SyncPlan::snap(current),
+            _ => SyncPlan::snapshot(current),
         }
     }
 
@@ -122,7 +122,8 @@ impl SyncPlan {
         }
     }
 
-    fn snap(current: Zxid) -> SyncPlan {
+    /// A snapshot for a learner of a leader whose position is `current`.
+    pub fn snapshot(current: Zxid) -> SyncPlan {
         SyncPlan {
             opening: Opening::Snap,
             resume_after: current,

@@ -105,6 +105,7 @@ impl Ensemble {
             .chain([ServerId(id as i64)])
             .collect();
         PeerOptions {
+            tuning: crate::zab::io::Tuning::default(),
             me: ServerId(id as i64),
             learner: match self.observers.contains(&id) {
                 true => LearnerType::Observer,

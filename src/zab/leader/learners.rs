@@ -40,6 +40,15 @@ pub(super) enum Stage {
     Live,
 }
 
+/// What a synchronization costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sync {
+    /// A snapshot.
+    Snapshot,
+    /// Transactions.
+    Transactions,
+}
+
 /// What a learner that is being fed waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Waits {
@@ -58,6 +67,8 @@ pub(super) struct Progress {
     pub server: ServerId,
     pub kind: LearnerKind,
     pub stage: Stage,
+    /// How it is brought to the leader's history, until it says that it is there.
+    pub sync: Option<Sync>,
     /// The highest epoch it accepted before it came.
     pub accepted: Epoch,
     /// When it was last heard.
@@ -85,6 +96,7 @@ impl Progress {
             server,
             kind,
             stage: Stage::Waiting,
+            sync: None,
             accepted,
             heard: now,
             pings_sent: 0,

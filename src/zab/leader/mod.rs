@@ -71,6 +71,9 @@ pub(super) struct Leader {
     rivals: Vec<Joined>,
     /// Voters that registered, acknowledged the epoch, or have the history, as the phase goes; this server included.
     heard_of: BTreeSet<ServerId>,
+    /// Those whose votes made it leader.
+    supporters: BTreeSet<ServerId>,
+    began: Mono,
     broadcast: Broadcast,
     syncs: Syncs,
     next_ping: Mono,
@@ -80,7 +83,7 @@ pub(super) struct Leader {
 
 impl Leader {
     /// Begins to lead, with nobody there yet.
-    pub fn new(core: &mut Core, now: Mono) -> Self {
+    pub fn new(core: &mut Core, supporters: BTreeSet<ServerId>, now: Mono) -> Self {
         let mut leader = Leader {
             phase: Phase::Discovering,
             deadline: now + core.options.init_limit,
@@ -88,6 +91,8 @@ impl Leader {
             learners: BTreeMap::new(),
             rivals: Vec::new(),
             heard_of: BTreeSet::from([core.options.me]),
+            supporters,
+            began: now,
             broadcast: Broadcast::new(core.history.last()),
             syncs: Syncs::default(),
             next_ping: now,
@@ -106,6 +111,8 @@ impl Leader {
             learners: BTreeMap::new(),
             rivals: Vec::new(),
             heard_of: BTreeSet::from([core.options.me]),
+            supporters: BTreeSet::new(),
+            began: Mono(0),
             broadcast: Broadcast::new(core.history.last()),
             syncs: Syncs::default(),
             next_ping: Mono(i64::MAX),
@@ -360,6 +367,19 @@ impl Leader {
                 "only {} servers are synchronized, which is no quorum",
                 synced.len()
             )),
+        }
+    }
+
+    /// A voter that made this server leader looks for another one. If that is allowed to end a leadership that has
+    /// no epoch yet, the next look at the deadlines does it. Source: `Leader.reportLookingSid`.
+    pub fn voter_looks_again(&mut self, core: &Core, voter: ServerId, now: Mono) {
+        let waits = matches!(self.phase, Phase::Discovering | Phase::Accepting);
+        if let Some(patience) = core.options.tuning.wait_for_epoch
+            && waits
+            && self.supporters.contains(&voter)
+            && now - self.began > patience
+        {
+            self.deadline = now;
         }
     }
 

@@ -4,7 +4,7 @@
 //! and not yet agreed; then NEWLEADER, which promises that all of this has come before.
 //! Source: `LearnerHandler.syncFollower`, `Leader.startForwarding`; zab.md 5.
 
-use super::learners::{Stage, Waits};
+use super::learners::{Stage, Sync, Waits};
 use super::{Leader, Outcome, Phase};
 use crate::base::{Mono, Zxid};
 use crate::zab::core::Core;
@@ -57,6 +57,13 @@ impl Leader {
             true => SyncPlan::choose(self.position(core), self.position(core), &core.history, log),
             false => SyncPlan::choose(last, self.position(core), &core.history, log),
         };
+        let plan = match core.options.tuning.force_snapshot {
+            true => SyncPlan::snapshot(self.position(core)),
+            false => plan,
+        };
+        if !self.has_room_for(core, link, plan.opening) {
+            return self.send_away(core, link);
+        }
         let server = self
             .learners
             .get(&link)
@@ -77,6 +84,37 @@ impl Leader {
             }
         }
         self.feed(core, link, plan.resume_after);
+    }
+
+    /// Counts a synchronization. False if there are too many of its kind and this learner is one that can wait.
+    /// Source: `LearnerSyncThrottler.beginSync`; participants are exempt.
+    fn has_room_for(&mut self, core: &Core, link: LinkId, opening: Opening) -> bool {
+        let tuning = &core.options.tuning;
+        let (sync, most) = match opening {
+            Opening::Snap => (Sync::Snapshot, tuning.snapshots_at_once),
+            Opening::Diff(_) | Opening::Trunc(_) => (Sync::Transactions, tuning.diffs_at_once),
+        };
+        let running = self
+            .learners
+            .values()
+            .filter(|learner| learner.sync == Some(sync))
+            .count();
+        let Some(learner) = self.learners.get_mut(&link) else {
+            return false;
+        };
+        let voter = core.options.quorums.is_voter(learner.server);
+        learner.sync = Some(sync);
+        voter || running < most
+    }
+
+    fn send_away(&mut self, core: &mut Core, link: LinkId) {
+        if let Some(learner) = self.learners.remove(&link) {
+            tracing::info!(
+                "server {}: too many learners synchronize at once; it is to come again",
+                learner.server
+            );
+            core.owe(Effect::Close { link });
+        }
     }
 
     /// What this leader reports as its own position.
@@ -236,6 +274,7 @@ impl Leader {
             return;
         }
         learner.stage = Stage::Synced;
+        learner.sync = None;
         self.heard_of.insert(learner.server);
         match self.phase {
             Phase::Established => self.admit(core, link, now),

@@ -2,4 +2,5 @@
 
 mod random;
 mod standalone;
+mod tuning;
 mod world;

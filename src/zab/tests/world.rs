@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 use crate::base::{Epoch, Mono, ServerId, Zxid};
 use crate::zab::election::{LearnerType, Patience};
 use crate::zab::history::{History, HistoryLimits, Logged};
-use crate::zab::io::{Done, LearnerKind, LinkId, PeerOptions, Role, Stored};
+use crate::zab::io::{Done, LearnerKind, LinkId, PeerOptions, Role, Stored, Tuning};
 use crate::zab::mistake::Mistake;
 use crate::zab::packet::{FromLeader, FromLearner};
 use crate::zab::quorum::{QuorumSystem, Quorums};
@@ -92,6 +92,8 @@ pub struct World {
     pub synced: BTreeMap<&'static str, usize>,
     pub trace: VecDeque<String>,
     next_tag: i32,
+    /// Of servers that start from now on.
+    pub tuning: Tuning,
 }
 
 const LIMITS: HistoryLimits = HistoryLimits {
@@ -134,6 +136,7 @@ impl World {
             synced: BTreeMap::new(),
             trace: VecDeque::new(),
             next_tag: 1,
+            tuning: Tuning::default(),
         };
         for id in 1..=voters + observers {
             let server = Server {
@@ -173,6 +176,7 @@ impl World {
         };
         let server = self.servers.get_mut(&id).unwrap();
         let options = PeerOptions {
+            tuning: self.tuning,
             me: id,
             learner: match server.observer {
                 true => LearnerType::Observer,
