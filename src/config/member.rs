@@ -28,9 +28,6 @@ pub struct Membership {
     pub listen_on_all_ips: bool,
     /// `multiAddress.enabled`: the protocols speak of several addresses per server.
     pub multi_address: bool,
-    /// `multiAddress.reachabilityCheckTimeoutMs`: how long to look for an address that can be reached; `None` without
-    /// `multiAddress.reachabilityCheckEnabled`.
-    pub reachability_check: Option<Duration>,
     /// `leaderServes`: clients are served while this server leads.
     pub leader_serves: bool,
     /// `fastleader.minNotificationInterval`: first wait for votes; doubled with each silence.
@@ -84,10 +81,6 @@ pub(super) fn fill(
         0 => init_limit,
         ticks => ticks,
     };
-    let timeout = millis(keys.number("multiAddress.reachabilityCheckTimeoutMs"));
-    let reachability_check = keys
-        .flag("multiAddress.reachabilityCheckEnabled")
-        .then_some(timeout);
     let handshake = positive(keys.number("quorumCnxnTimeoutMs"));
     let wait = keys.number("leader.maxTimeToWaitForEpoch");
     config.server_id = id.0;
@@ -100,7 +93,6 @@ pub(super) fn fill(
         connect_limit,
         listen_on_all_ips: keys.flag("quorumListenOnAllIPs"),
         multi_address: keys.flag("multiAddress.enabled"),
-        reachability_check,
         leader_serves: keys.text("leaderServes").as_deref() != Some("no"),
         min_notification_interval: interval(keys, "fastleader.minNotificationInterval", 200),
         max_notification_interval: interval(keys, "fastleader.maxNotificationInterval", 2_000),

@@ -69,7 +69,6 @@ fn defaults_of_a_member_are_those_of_java_but_for_patience() {
     let (own, _) = membership(THREE);
     assert!(own.leader_serves && !own.listen_on_all_ips && !own.multi_address);
     assert!(!own.tcp_keep_alive && !own.force_snapshot_sync);
-    assert_eq!(own.reachability_check, Some(ms(1000)));
     assert_eq!(
         (own.min_notification_interval, own.max_notification_interval),
         (ms(200), ms(2_000))
@@ -95,7 +94,7 @@ fn defaults_of_a_member_are_those_of_java_but_for_patience() {
 fn limits_are_taken_as_java_takes_them() {
     let (own, warnings) = membership(&format!(
         "{THREE}connectToLearnerMasterLimit=3\nleaderServes=no\nelectionPortBindRetry=0\nquorumCnxnTimeoutMs=70\n\
-         leader.maxTimeToWaitForEpoch=0\nsnapshotSizeFactor=-1\nmultiAddress.reachabilityCheckEnabled=false\n"
+         leader.maxTimeToWaitForEpoch=0\nsnapshotSizeFactor=-1\n"
     ));
     assert_eq!(warnings, [""; 0]);
     assert_eq!(
@@ -106,10 +105,7 @@ fn limits_are_taken_as_java_takes_them() {
         (own.cnx_handshake_timeout, own.max_wait_for_epoch),
         (ms(70), Some(ms(0)))
     );
-    assert_eq!(
-        (own.snapshot_size_factor, own.reachability_check),
-        (None, None)
-    );
+    assert_eq!(own.snapshot_size_factor, None);
     let (own, warnings) = membership(&format!(
         "{THREE}commitLogCount=100\nsnapshotSizeFactor=2\nelectionPortBindRetry=-1\ncnxTimeout=0\nleaderServes=false\n"
     ));
@@ -441,7 +437,7 @@ fn files_of_the_real_world_make_members() {
 
 /// Keys for ensembles that change nothing in a member: they only concern how Java does its work, its tests, or what
 /// is not built yet.
-const WITHOUT_EFFECT: [&str; 25] = [
+const WITHOUT_EFFECT: [&str; 27] = [
     "electionAlg",
     "peerType",
     "syncEnabled",
@@ -467,6 +463,8 @@ const WITHOUT_EFFECT: [&str; 25] = [
     "enableEagerACLCheck",
     "standaloneEnabled",
     "oraclePath",
+    "multiAddress.reachabilityCheckEnabled",
+    "multiAddress.reachabilityCheckTimeoutMs",
 ];
 
 #[test]

@@ -153,7 +153,7 @@ pub(super) const KEYS: &[Key] = &[
     prop("quorumCnxnTimeoutMs", Int, ["-1", "ms"], Ensemble),
     prop("electionPortBindRetry", Int, ["3", ""], Ensemble),
     prop("fastleader.minNotificationInterval", Int, ["200", "ms"], Ensemble),
-    prop("fastleader.maxNotificationInterval", Int, ["60000", "ms"], Ensemble),
+    prop("fastleader.maxNotificationInterval", Int, ["2000", "ms"], Ensemble),
     prop("tcpKeepAlive", Bool, ["false", ""], Ensemble),
     prop("leader.maxTimeToWaitForEpoch", Int, ["-1", "ms"], Ensemble),
     prop("leaderConnectDelayDuringRetryMs", Int, ["100", "ms"], Ensemble),
