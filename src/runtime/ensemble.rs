@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use super::election_links::{ElectionLinks, ElectionOptions};
+use super::log_writer::LogQueue;
 use super::mailbox::Mailbox;
 use super::peer_links::{PeerLinks, PeerPortOptions};
 use super::ports::{self, Address, BindTries, ListenError};
@@ -71,6 +72,7 @@ impl Bound {
         own: &Membership,
         tree: TreeOptions,
         mailbox: &Arc<Mailbox>,
+        log: &Arc<LogQueue>,
     ) -> Ports {
         let ticks = |count: u32| config.tick_time.saturating_mul(count);
         let election = ElectionOptions {
@@ -87,6 +89,7 @@ impl Bound {
             registration_timeout: ticks(own.init_limit),
             dial_timeout: ticks(own.connect_limit),
             dial_pause: own.leader_connect_delay,
+            log: log.clone(),
             packet_limit: field_limit,
             snapshots: Arc::new(move |zxid| {
                 Box::new(Receiving::new(zxid, tree.clone(), field_limit))

@@ -12,17 +12,20 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use rand::Rng;
 use rand::rngs::SmallRng;
+use tokio::sync::Notify;
 
 use super::clock::Clock;
 use super::durable::Durable;
 use super::mailbox::{Mailbox, Message};
 use crate::base::Zxid;
+use crate::config::limits;
 use crate::replica::{DiskOp, Input};
 use crate::storage::snap_policy::SnapPolicy;
 use crate::storage::txnlog::LogWriter;
@@ -32,10 +35,16 @@ use crate::storage::{
 use crate::zab::io::{Done, Input as PeerInput};
 
 /// What waits for the log thread.
+///
+/// Its length is bounded by what fills it: clients while this server leads, and the leader while it does not, whose
+/// link is not read while there is no room.
 #[derive(Default)]
 pub struct LogQueue {
     state: Mutex<State>,
     filled: Condvar,
+    /// Bytes of records that are not durable yet.
+    bytes: AtomicUsize,
+    drained: Notify,
 }
 
 #[derive(Default)]
@@ -51,11 +60,28 @@ impl LogQueue {
         if ops.is_empty() {
             return;
         }
+        self.bytes.fetch_add(bytes_of(ops), Ordering::Relaxed);
         let mut state = self.state.lock();
         state.ops.append(ops);
         if state.asleep {
             self.filled.notify_one();
         }
+    }
+
+    /// Waits while more is queued than there may be.
+    pub async fn has_room(&self) {
+        loop {
+            let drained = self.drained.notified();
+            if self.bytes.load(Ordering::Acquire) <= limits::LOG_QUEUE_BYTES {
+                return;
+            }
+            drained.await;
+        }
+    }
+
+    fn done(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Release);
+        self.drained.notify_waiters();
     }
 
     /// The thread ends once everything queued is durable.
@@ -75,6 +101,14 @@ impl LogQueue {
         std::mem::swap(&mut state.ops, into);
         !into.is_empty()
     }
+}
+
+fn bytes_of(ops: &[DiskOp]) -> usize {
+    let sizes = ops.iter().map(|op| match op {
+        DiskOp::Append { payload, .. } => payload.len(),
+        _ => 0,
+    });
+    sizes.sum()
 }
 
 /// The disk's chain of one server.
@@ -121,6 +155,7 @@ impl DiskChain {
     fn run(&mut self) -> Result<(), StorageError> {
         let (mut rng, mut ops) = (super::entropy::rng(), Vec::new());
         while self.queue.take(&mut ops) {
+            let bytes = bytes_of(&ops);
             let (mut unsynced, mut snapshot_due) = (None, false);
             for op in ops.drain(..) {
                 match op {
@@ -137,6 +172,7 @@ impl DiskChain {
                 }
             }
             self.sync(unsynced)?;
+            self.queue.done(bytes);
             if snapshot_due {
                 self.mailbox.push(Message::SnapshotDue);
             }
@@ -230,5 +266,31 @@ impl DiskChain {
                 Ok(Input::Peer(PeerInput::Done(Done::NotTruncated)))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_fills_the_queue_waits_until_enough_of_it_is_durable() {
+        let queue = LogQueue::default();
+        let record = |bytes: usize| DiskOp::Append {
+            zxid: Zxid(1),
+            payload: vec![0; bytes].into(),
+        };
+        queue.push_all(&mut vec![record(limits::LOG_QUEUE_BYTES)]);
+        queue.has_room().await;
+        queue.push_all(&mut vec![record(1)]);
+        tokio::select! {
+            biased;
+            () = queue.has_room() => panic!("there is no room"),
+            () = std::future::ready(()) => {}
+        }
+        let mut ops = Vec::new();
+        assert!(queue.take(&mut ops));
+        queue.done(bytes_of(&ops));
+        queue.has_room().await;
     }
 }

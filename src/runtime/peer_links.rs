@@ -9,8 +9,9 @@
 //! was accepted is nobody's until it has registered, which it has to do first and soon.
 //!
 //! The commit loop never waits for a socket: what it sends is queued, and the task of the connection is woken once at
-//! the end of the loop's round. A queue that grows beyond its budget costs the other side its connection. Connections
-//! are always read, so that acknowledgements arrive however much is on its way out.
+//! the end of the loop's round. A queue that grows beyond its budget costs the other side its connection. Learners are
+//! always read, so that acknowledgements arrive however much is on its way out; a leader is not read while the disk
+//! is behind.
 //! Source: `Leader.LearnerCnxAcceptor`, `LearnerHandler`, `Learner.connectToLeader`.
 
 mod link;
@@ -38,6 +39,7 @@ use tokio_util::task::TaskTracker;
 
 use self::link::{Link, Side, refused};
 pub use self::outgoing::SnapshotSource;
+use super::log_writer::LogQueue;
 use super::mailbox::{Mailbox, Message};
 use super::ports::{self, Address, Complaints};
 use crate::base::{ServerId, Zxid};
@@ -69,6 +71,8 @@ pub struct PeerPortOptions {
     pub dial_timeout: Duration,
     /// Time between two tries of it (`leaderConnectDelayDuringRetryMs`).
     pub dial_pause: Duration,
+    /// What a learner's leader fills: its link is not read while there is no room.
+    pub log: Arc<LogQueue>,
     /// Longest data of a packet, in bytes.
     pub packet_limit: usize,
     /// Makes what reads the snapshot of that zxid that a leader sends.

@@ -140,32 +140,35 @@ pub async fn reach(
 }
 
 async fn reach_any(addresses: &[Address]) -> io::Result<TcpStream> {
+    race(addresses.to_vec(), |address: Address| async move {
+        let mut places = resolve(&address).await?;
+        places.retain(|place| !place.ip().is_unspecified());
+        race(places, connect).await
+    })
+    .await
+}
+
+/// Tries one after the other, giving each a head start over the next, until one connects.
+async fn race<T, F, R>(candidates: Vec<T>, attempt: F) -> io::Result<TcpStream>
+where
+    F: Fn(T) -> R,
+    R: Future<Output = io::Result<TcpStream>> + Send + 'static,
+{
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "it has no address to connect to");
-    let mut places = Vec::new();
-    for address in addresses {
-        match resolve(address).await {
-            Ok(found) => places.extend(
-                found
-                    .into_iter()
-                    .filter(|place| !place.ip().is_unspecified()),
-            ),
-            Err(error) => failure = error,
-        }
-    }
-    let mut places = places.into_iter();
-    let mut tries = JoinSet::new();
+    let mut candidates = candidates.into_iter();
+    let mut attempts = JoinSet::new();
     loop {
-        let next = places.next();
+        let next = candidates.next();
         let last = next.is_none();
-        if let Some(place) = next {
-            tries.spawn(connect(place));
+        if let Some(candidate) = next {
+            attempts.spawn(attempt(candidate));
         }
         let moment = if last { Duration::MAX } else { HEAD_START };
-        match tokio::time::timeout(moment, tries.join_next()).await {
+        match tokio::time::timeout(moment, attempts.join_next()).await {
             Ok(Some(Ok(Ok(stream)))) => return Ok(stream),
             Ok(Some(Ok(Err(error)))) => failure = error,
             Ok(None) if last => return Err(failure),
-            // A try that was cut off, no try at all, or one that takes its time: on to the next.
+            // An attempt that was cut off, no attempt at all, or one that takes its time: on to the next.
             Ok(_) | Err(_) => {}
         }
     }

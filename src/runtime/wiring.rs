@@ -118,7 +118,8 @@ impl Server {
         });
         let port = client_port(&config, &gate, &counters, &mailbox, admin, clock);
         let listener = listen(&config)?;
-        let ports = open_ports(&config, &mailbox).await?;
+        let log = Arc::new(LogQueue::default());
+        let ports = open_ports(&config, &mailbox, &log).await?;
         let options = replica_options(&config, auth);
         let replica = past.replica(options, &gate, counters, now);
         let parts = Parts {
@@ -128,12 +129,11 @@ impl Server {
             gate: &gate,
             mailbox: &mailbox,
             ports: ports.as_ref(),
-            durable: past.durable,
-            log: Arc::default(),
+            durable: past.durable.clone(),
+            log: log.clone(),
             clock,
         };
         let (threads, log_thread) = parts.start(replica)?;
-        let log = parts.log;
 
         let (stop, tasks) = (Stop::default(), TaskTracker::new());
         let address = match listener {
@@ -144,7 +144,7 @@ impl Server {
             }
             None => None,
         };
-        start_purging(&config, disk, dirs, &stop);
+        start_purging(&config, disk, dirs, past.durable, &stop);
         Ok(Server {
             gate,
             mailbox,
@@ -299,7 +299,11 @@ impl Past {
 }
 
 /// The ports for the other servers, if there are any.
-async fn open_ports(config: &Config, mailbox: &Arc<Mailbox>) -> Result<Option<Ports>, ListenError> {
+async fn open_ports(
+    config: &Config,
+    mailbox: &Arc<Mailbox>,
+    log: &Arc<LogQueue>,
+) -> Result<Option<Ports>, ListenError> {
     let Some(own) = &config.member else {
         return Ok(None);
     };
@@ -309,6 +313,7 @@ async fn open_ports(config: &Config, mailbox: &Arc<Mailbox>) -> Result<Option<Po
         own,
         tree_options(config),
         mailbox,
+        log,
     )))
 }
 
@@ -535,7 +540,13 @@ impl Parts<'_> {
 }
 
 /// Source: `DatadirCleanupManager`.
-fn start_purging(config: &Config, disk: Arc<dyn Disk>, dirs: Dirs, stop: &Stop) {
+fn start_purging(
+    config: &Config,
+    disk: Arc<dyn Disk>,
+    dirs: Dirs,
+    durable: Arc<Durable>,
+    stop: &Stop,
+) {
     let Some(interval) = config.purge_interval else {
         return;
     };
@@ -547,8 +558,12 @@ fn start_purging(config: &Config, disk: Arc<dyn Disk>, dirs: Dirs, stop: &Stop) 
                 _ = ticks.tick() => {}
                 () = stop.requested() => return,
             }
-            let (disk, dirs) = (disk.clone(), dirs.clone());
-            let purging = tokio::task::spawn_blocking(move || purge::purge(&*disk, &dirs, retain));
+            let (disk, dirs, durable) = (disk.clone(), dirs.clone(), durable.clone());
+            let purging = tokio::task::spawn_blocking(move || {
+                // Nor while a history is cut that may need what is old.
+                let _alone = durable.no_snapshot();
+                purge::purge(&*disk, &dirs, retain)
+            });
             match purging.await {
                 Ok(Ok(removed)) => {
                     for path in removed {

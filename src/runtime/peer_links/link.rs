@@ -157,6 +157,9 @@ impl Link {
             let bytes = before.saturating_sub(heard.len()) + messages.len() * OVERHEAD_BYTES;
             shared.mailbox.push_all(&mut messages);
             pace.keep(&shared.mailbox, bytes).await;
+            if side == Side::Learner {
+                shared.options.log.has_room().await;
+            }
             heard.reserve(READ_BYTES);
             if from.read_buf(&mut heard).await? == 0 {
                 return Ok(());

@@ -68,6 +68,7 @@ impl Port {
             registration_timeout: Duration::from_millis(300),
             dial_timeout: PATIENCE,
             dial_pause: Duration::ZERO,
+            log: Arc::default(),
             packet_limit: 1 << 20,
             snapshots: Arc::new(|_| Box::new(UpToSignature)),
         };
