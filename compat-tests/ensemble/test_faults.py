@@ -52,7 +52,7 @@ def fill(ensemble, via, rounds=120):
     client.close_session()
 
 
-@pytest.mark.ensembles("OJJ", "OOO", long=["JOO", "JJJ"])
+@pytest.mark.ensembles("OOO", long=["OJJ", "JOO", "JJJ"])
 def test_a_follower_with_a_full_disk_stops_and_comes_back_when_there_is_room(build, small_disk, spec):
     ensemble = build(spec, props={"zookeeper.preAllocSize": 64})
     small_disk(ensemble[1])
@@ -75,7 +75,7 @@ def test_a_follower_with_a_full_disk_stops_and_comes_back_when_there_is_room(bui
     assert b"/fill/119" in compare(ensemble)
 
 
-@pytest.mark.ensembles("JJO", "OOO", long=["OOJ", "JJJ"])
+@pytest.mark.ensembles("JJO", long=["OOO", "OOJ", "JJJ"])
 def test_a_leader_with_a_full_disk_is_replaced_and_nothing_acknowledged_is_lost(
         build, small_disk, spec):
     ensemble = build(spec)
@@ -107,7 +107,7 @@ def test_a_leader_with_a_full_disk_is_replaced_and_nothing_acknowledged_is_lost(
     assert b"/after" in tree and not [path for path in acknowledged if path not in tree]
 
 
-@pytest.mark.ensembles("JJO", "OOJ", long=["OOO", "JJJ"])
+@pytest.mark.ensembles("JJO", long=["OOJ", "OOO", "JJJ"])
 def test_a_voter_that_lost_its_disk_neither_leads_nor_loses_anything(build, spec):
     """It has the greatest id of all, but nothing in its log."""
     ensemble = build(spec).start()
@@ -121,7 +121,7 @@ def test_a_voter_that_lost_its_disk_neither_leads_nor_loses_anything(build, spec
     assert b"/kept/n29" in compare(ensemble)
 
 
-@pytest.mark.ensembles("OJO", "OOO")
+@pytest.mark.ensembles("OJO", long=["OOO"])
 def test_a_second_server_with_an_id_in_use_is_refused(build, spec):
     """Java lets both follow, and one vote is then backed by either disk; so Java is not asked."""
     if spec[-1] == "J":
@@ -237,7 +237,7 @@ def timed_writes(member, seconds, size=1000):
     return times
 
 
-@pytest.mark.ensembles("OOO", "OOOo", long=["JJO", "OOJ", "JOO", "JJJ", "JJJj"])
+@pytest.mark.ensembles("OOOo", long=["OOO", "JJO", "OOJ", "JOO", "JJJ", "JJJj"])
 def test_a_hung_learner_does_not_slow_the_quorum(build, spec):
     """Its socket is open and its kernel answers, but the process stands still."""
     ensemble = build(spec).start()
@@ -245,8 +245,8 @@ def test_a_hung_learner_does_not_slow_the_quorum(build, spec):
     leader = ensemble.leader
     victim.pause()
     times = timed_writes(leader, 5)
-    assert max(times) < 1.0, max(times)
-    assert len(times) > 200
+    assert max(times) < 2.0, max(times)
+    assert len(times) > 50
     assert ensemble.leader is leader
     victim.resume()
     ensemble.wait_until_serving()
@@ -297,7 +297,7 @@ class Slow:
                 pass
 
 
-@pytest.mark.ensembles("OOO", "JOO", "OOOo", long=["OOJ", "JJO", "JJJ", "OOOj"])
+@pytest.mark.ensembles("JOO", "OOOo", long=["OOO", "OOJ", "JJO", "JJJ", "OOOj"])
 def test_a_learner_that_reads_slowly_slows_nobody(build, spec):
     ensemble = build(spec)
     leader = ensemble.voters[-1]
@@ -311,8 +311,8 @@ def test_a_learner_that_reads_slowly_slows_nobody(build, spec):
         before = resident(leader)
         relay.rate = 20_000
         times = timed_writes(ensemble[2], 8, size=30_000)
-        assert max(times) < 1.5, max(times)
-        assert len(times) > 200
+        assert max(times) < 2.0, max(times)
+        assert len(times) > 50
         assert ensemble.leader is leader
         if leader.kind == "oxkeeper":
             assert resident(leader) < before + (300 << 20)

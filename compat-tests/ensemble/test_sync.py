@@ -74,7 +74,7 @@ def test_one_with_an_empty_disk_gets_a_snapshot(build, spec):
     compare(ensemble)
 
 
-@pytest.mark.ensembles("OJJ", "JOO", long=["OOO", "JJJ"])
+@pytest.mark.ensembles(long=["OJJ", "JOO", "OOO", "JJJ"])
 def test_one_that_missed_much_is_brought_up_to_date(build, spec):
     """More than Java keeps in memory (500 transactions), and it may not look into its log files:
     it sends a snapshot, while ours may still have it all in memory."""
@@ -126,7 +126,7 @@ def test_a_longer_uncommitted_log_is_cut(build, spec):
     assert sorted(compare(ensemble)) == sorted(tree)
 
 
-@pytest.mark.ensembles("JJO", "OOJ", long=["OOO", "JJJ"])
+@pytest.mark.ensembles(long=["JJO", "OOJ", "OOO", "JJJ"])
 def test_a_longer_uncommitted_log_gives_way_to_what_came_after(build, spec):
     ensemble = build(spec).start()
     stale = leave_uncommitted(ensemble, b"nobody knows")
@@ -144,7 +144,7 @@ def test_a_longer_uncommitted_log_gives_way_to_what_came_after(build, spec):
     assert sorted(compare(ensemble)) == sorted(tree)
 
 
-@pytest.mark.ensembles("OJJ", "OOO")
+@pytest.mark.ensembles("OJJ", long=["OOO"])
 def test_a_snapshot_newer_than_the_cut_does_not_survive_it(build, spec):
     """Java keeps such a snapshot, and with it what nobody else has; so Java is not asked."""
     if spec[0] == "J":
@@ -181,7 +181,7 @@ def _newest_snapshot(member):
     return max((int(name.split(".")[1], 16) for name in names), default=0)
 
 
-@pytest.mark.ensembles("OJJ", "JOO", long=["OOO", "JJJ"])
+@pytest.mark.ensembles("JOO", long=["OJJ", "OOO", "JJJ"])
 def test_one_that_missed_much_gets_a_diff_from_the_log_files_if_they_are_small(build, spec):
     """Small beside a snapshot, that is: reading them must cost less than sending everything."""
     ensemble = build(spec, cfg={"snapCount": 1000}).start()
