@@ -9,7 +9,7 @@ use jute::proto::{ConnectFields, ConnectRequest, ReplyHeader, SetWatches2, Watch
 use jute::{ErrorCode, Reader, Str, Wire};
 use rand::Rng;
 
-use super::check::order::State;
+use super::check::order::{State, names_hash};
 use super::check::watches::Watched;
 use super::check::{Held, holds};
 use super::client_wire::Ask;
@@ -387,7 +387,9 @@ impl World {
                 let (order, leadership) = (&self.checks.order, &self.checks.leadership);
                 let sessions = &mut self.checks.sessions;
                 sessions.told(order, leadership, write, asked.floor, (zxid, header.err))?;
-                self.clients[client].told_lately += 1;
+                if matches!(asked.what, What::Write) {
+                    self.clients[client].told_lately += 1;
+                }
                 self.seen.count(match header.err {
                     ErrorCode::OK => "write acknowledged",
                     _ => "write refused",
@@ -532,7 +534,7 @@ fn read_state(
     let mut state = truth.cloned().unwrap_or(State {
         data: Bytes::new(),
         stat: Stat::default(),
-        children: Vec::new(),
+        children: 0,
     });
     match kind {
         ReadKind::Exists => {}
@@ -540,8 +542,7 @@ fn read_state(
         ReadKind::Children => {
             let names: Option<Vec<Str>> = Wire::read(r)?;
             let names = names.unwrap_or_default();
-            state.children = names.iter().map(|name| name.as_str().to_owned()).collect();
-            state.children.sort();
+            state.children = names_hash(names.iter().map(Str::as_str));
         }
     }
     state.stat = Wire::read(r)?;

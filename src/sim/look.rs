@@ -1,7 +1,7 @@
 //! What is to be seen of a server after every step.
 
 use super::World;
-use crate::base::{Epoch, ServerId};
+use crate::base::{Epoch, ServerId, Zxid};
 use crate::sim::check::{Held, holds};
 use crate::zab::vote::ServerState;
 
@@ -79,9 +79,13 @@ impl World {
         let Some(disk) = checks.disks.get(&server) else {
             return Ok(());
         };
-        let agreed = checks.order.last();
+        // It may hear only now that it was established long ago, and others have gone on since.
+        let agreed = checks.order.up_to(Zxid::first_of(epoch));
         let end = disk.log_end();
-        let log = disk.log_after(agreed);
+        // An epoch with transactions was established, and so was all before it: what a snapshot holds that was not
+        // agreed on yet is of its own epoch.
+        let mut log = checks.order.made_between(agreed, disk.base());
+        log.extend(disk.log_after(agreed));
         checks.leadership.leads(server, boot, epoch, end, agreed)?;
         let has = disk.has(agreed);
         holds(has, "PrimaryIntegrity", || {
@@ -93,7 +97,7 @@ impl World {
         for zxid in log {
             // Its own first proposals may be there already.
             if zxid.epoch() < epoch {
-                checks.order.agree(server, zxid)?;
+                checks.order.agree_or_find(server, zxid)?;
             }
         }
         let adopted = checks

@@ -267,7 +267,6 @@ impl World {
     /// A machine loses its power, maybe in the middle of a write.
     pub(super) fn cut_power(&mut self, server: ServerId) {
         let cut_at = self.rng.random_range(0..12);
-        let out_of_order = self.rng.random_bool(0.3);
         let Some(machine) = self.servers.get_mut(&server) else {
             return;
         };
@@ -278,10 +277,6 @@ impl World {
             process.chain.interrupted();
             process.snapshots.interrupted();
         }
-        machine.disk.set_tear(match out_of_order {
-            true => super::disk::Tear::OutOfOrder,
-            false => super::disk::Tear::InOrder,
-        });
         machine.disk.reboot();
         self.note(|| format!("server {server} loses its power"));
         self.drop_ends(server, true);

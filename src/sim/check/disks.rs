@@ -54,8 +54,14 @@ impl DiskModel {
         last.max(self.base)
     }
 
-    /// Everything in the log, durable or asked for, after a position.
+    /// Where the log begins: everything up to here is in a snapshot.
+    pub(in crate::sim) fn base(&self) -> Zxid {
+        self.base
+    }
+
+    /// Everything in the log behind its base, durable or asked for, after a position.
     pub(in crate::sim) fn log_after(&self, zxid: Zxid) -> Vec<Zxid> {
+        let zxid = zxid.max(self.base);
         let mut log: BTreeSet<Zxid> = self.durable.iter().copied().filter(|z| *z > zxid).collect();
         log.extend(self.asked.iter().copied().filter(|z| *z > zxid));
         log.into_iter().collect()

@@ -10,12 +10,13 @@
 //! `GlobalPrimaryOrder`, `PrefixConsistency`.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 
 use bytes::Bytes;
 use jute::ErrorCode;
 use jute::data::Stat;
 use jute::txn::{LoggedTxn, Txn};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHasher};
 
 use super::watches::Events;
 use super::{Held, holds};
@@ -32,6 +33,8 @@ pub(in crate::sim) struct Order {
     /// The tree after all of it.
     pub(in crate::sim) tree: Tree,
     versions: BTreeMap<String, Vec<Version>>,
+    /// The names of the children of each znode, summed up.
+    children: BTreeMap<String, u64>,
     pub(in crate::sim) events: Events,
     /// Where a session's end stands.
     pub(in crate::sim) closed: BTreeMap<SessionId, Zxid>,
@@ -66,7 +69,8 @@ struct Version {
 pub(in crate::sim) struct State {
     pub(in crate::sim) data: Bytes,
     pub(in crate::sim) stat: Stat,
-    pub(in crate::sim) children: Vec<String>,
+    /// The names of its children, as [`names_hash`] sums them up.
+    pub(in crate::sim) children: u64,
 }
 
 impl Order {
@@ -80,6 +84,7 @@ impl Order {
             begin,
             tree,
             versions: BTreeMap::new(),
+            children: BTreeMap::new(),
             events: Events::default(),
             closed: BTreeMap::new(),
             created: BTreeMap::new(),
@@ -118,6 +123,19 @@ impl Order {
         self.agreed.last().map_or(self.begin, |agreed| agreed.zxid)
     }
 
+    /// Every transaction after `agreed` and up to `base` of the epoch of `base`.
+    pub(in crate::sim) fn made_between(&self, agreed: Zxid, base: Zxid) -> Vec<Zxid> {
+        let first = Zxid(Zxid::first_of(base.epoch()).max(agreed).0 + 1);
+        match first <= base {
+            true => self
+                .made
+                .range(first..=base)
+                .map(|(zxid, _)| *zxid)
+                .collect(),
+            false => Vec::new(),
+        }
+    }
+
     pub(in crate::sim) fn len(&self) -> usize {
         self.agreed.len()
     }
@@ -148,6 +166,16 @@ impl Order {
         })?;
         holds(agreed == Some(digest), "PrefixConsistency", || {
             format!("server {server}: another tree after {zxid} than the first that delivered it")
+        })
+    }
+
+    /// A transaction of a confirmed history: it is the next one, or one of those before.
+    pub(in crate::sim) fn agree_or_find(&mut self, server: ServerId, zxid: Zxid) -> Held {
+        if zxid > self.last() {
+            return self.agree(server, zxid);
+        }
+        holds(self.at(zxid).is_some(), "Agreement", || {
+            format!("the history of leader {server} has {zxid}, later leaders did without")
         })
     }
 
@@ -243,6 +271,11 @@ impl Order {
     fn remember_all(&mut self, zxid: Zxid, changes: &[Change]) {
         for change in changes {
             let parent = parent_of(&change.path);
+            if change.kind != ChangeKind::DataChanged {
+                // Created or deleted: the name comes or goes.
+                let name = names_hash(std::iter::once(path::name(&change.path)));
+                *self.children.entry(parent.clone()).or_default() ^= name;
+            }
             self.events
                 .happened(zxid, change.kind, &change.path, &parent);
             self.remember(zxid, &change.path);
@@ -267,8 +300,7 @@ impl Order {
 
     fn remember(&mut self, zxid: Zxid, path: &str) {
         let state = self.tree.find(path).map(|znode| {
-            let mut children: Vec<String> = self.tree.children(znode).map(str::to_owned).collect();
-            children.sort();
+            let children = self.children.get(path).copied().unwrap_or(0);
             State {
                 data: Bytes::copy_from_slice(self.tree.data(znode).unwrap_or_default()),
                 stat: self.tree.stat(znode),
@@ -293,4 +325,14 @@ impl Order {
 fn parent_of(path: &str) -> String {
     let parent = path::parent(path).filter(|parent| !parent.is_empty());
     parent.unwrap_or("/").to_owned()
+}
+
+/// A number that stands for a set of names.
+pub(in crate::sim) fn names_hash<'a>(names: impl Iterator<Item = &'a str>) -> u64 {
+    let hash = |name: &str| {
+        let mut hasher = FxHasher::default();
+        name.hash(&mut hasher);
+        hasher.finish()
+    };
+    names.map(hash).fold(0, |sum, hash| sum ^ hash)
 }
