@@ -225,7 +225,7 @@ impl DiskChain {
             DiskOp::Truncate { to, reload } => self.truncate(to, reload),
             DiskOp::InstallSnapshot { zxid, mut tree } => {
                 let durable = self.durable.clone();
-                let _alone = durable.no_snapshot();
+                let _alone = durable.change();
                 self.log.close();
                 let options = &self.recover.snapshot;
                 let written = install::install(&self.disk, &self.dirs, &mut tree, zxid, options)?;
@@ -243,7 +243,7 @@ impl DiskChain {
 
     fn truncate(&mut self, to: Zxid, reload: bool) -> Result<Input, StorageError> {
         let durable = self.durable.clone();
-        let _alone = durable.no_snapshot();
+        let _alone = durable.change();
         self.log.close();
         match truncate_to(&*self.disk, &self.dirs, to, reload, &self.recover)? {
             Truncation::Done(truncated) => {

@@ -137,10 +137,10 @@ impl Snapshotter {
     }
 
     fn write(&self, mut frozen: Frozen) {
-        let _alone = self.durable.no_snapshot();
+        let _alone = self.durable.files();
         let zxid = frozen.zxid();
         match self.write_file(&mut frozen) {
-            Ok(None) => tracing::info!("the snapshot at {zxid} is given up: the tree went back"),
+            Ok(None) => tracing::info!("the snapshot at {zxid} is given up: the history changes"),
             Ok(Some(written)) => {
                 let path = written.path.display();
                 tracing::info!("{path}: snapshot written, {} bytes", written.bytes);
@@ -154,7 +154,7 @@ impl Snapshotter {
         self.mailbox.push(Message::SnapshotDone(frozen));
     }
 
-    /// None if the tree went back meanwhile, or another took its place.
+    /// None if the tree went back meanwhile, or another takes its place.
     fn write_file(&self, frozen: &mut Frozen) -> Result<Option<Written>, StorageError> {
         let zxid = frozen.zxid();
         let digest = self
@@ -167,7 +167,7 @@ impl Snapshotter {
         frozen.header(&mut out);
         loop {
             let step = self.gate.read(|tree| {
-                let is_there = frozen.is_of(tree);
+                let is_there = frozen.is_of(tree) && !self.durable.changes();
                 is_there.then(|| frozen.emit(tree, ZNODES_PER_GUARD, &mut out))
             });
             let Some(done) = step else {
@@ -179,8 +179,8 @@ impl Snapshotter {
                 break;
             }
         }
-        self.durable.wait_for(zxid);
-        match self.gate.read(|tree| frozen.is_of(tree)) {
+        let is_logged = self.durable.wait_for(zxid);
+        match is_logged && self.gate.read(|tree| frozen.is_of(tree)) {
             true => writer.finish().map(Some),
             false => Ok(None),
         }

@@ -561,7 +561,7 @@ fn start_purging(
             let (disk, dirs, durable) = (disk.clone(), dirs.clone(), durable.clone());
             let purging = tokio::task::spawn_blocking(move || {
                 // Nor while a history is cut that may need what is old.
-                let _alone = durable.no_snapshot();
+                let _alone = durable.files();
                 purge::purge(&*disk, &dirs, retain)
             });
             match purging.await {
