@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use jute::Op;
 use oxkeeper::config::{Config, ConfigSources, HostPort};
@@ -97,13 +98,17 @@ impl Ensemble {
     }
 }
 
-/// Ports nobody listens on; held until all are chosen, so that they differ.
+/// Ports nobody listens on, below those that the system gives to connections on their way out: a restarted server
+/// has to get its own back.
 fn free_ports(count: usize) -> Vec<u16> {
-    let held = (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap());
-    let held: Vec<TcpListener> = held.collect();
-    held.iter()
-        .map(|port| port.local_addr().unwrap().port())
-        .collect()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(97);
+    let candidates = std::iter::repeat_with(|| {
+        let number = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        12_000 + (number % 20_000) as u16
+    });
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    candidates.filter(is_free).take(count).collect()
 }
 
 fn config(dir: &Path, id: usize, lines: &str) -> Config {
