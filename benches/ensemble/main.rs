@@ -74,6 +74,9 @@ struct Options {
     /// Few requests and one round: shows that everything runs, measures nothing.
     #[arg(long)]
     tiny: bool,
+    /// Where the servers keep their data, for another disk than that of `target/`.
+    #[arg(long)]
+    folder: Option<PathBuf>,
     /// Leave the servers' folders, with their logs, where they are.
     #[arg(long)]
     keep: bool,
@@ -140,7 +143,7 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<Report, String> {
     let mut report = Report::default();
-    let folder = Folder::new(options.keep)?;
+    let folder = Folder::new(options)?;
     let speeds = [Measure::Writes, Measure::Ladder, Measure::Reads];
     if speeds.iter().any(|measure| options.wants(*measure)) {
         compare_speeds(options, &folder.0.join("speed"), &mut report)?;
@@ -158,14 +161,17 @@ fn run(options: &Options) -> Result<Report, String> {
 struct Folder(PathBuf, bool);
 
 impl Folder {
-    fn new(keep: bool) -> Result<Self, String> {
+    fn new(options: &Options) -> Result<Self, String> {
         let name = format!("ensemble-{}", std::process::id());
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let under = options.folder.as_deref();
+        let path = under
+            .unwrap_or(Path::new(env!("CARGO_TARGET_TMPDIR")))
+            .join(name);
         fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        if keep {
+        if options.keep {
             println!("folders: {}", path.display());
         }
-        Ok(Folder(path, keep))
+        Ok(Folder(path, options.keep))
     }
 }
 
@@ -191,11 +197,11 @@ fn compare_speeds(options: &Options, home: &Path, report: &mut Report) -> Result
     }
     for _ in 0..options.rounds {
         for ensemble in &ensembles {
-            if options.wants(Measure::Writes) {
-                speed::writes(ensemble, options.seconds, report)?;
-            }
             if options.wants(Measure::Ladder) {
                 speed::ladder(ensemble, options.seconds, &options.connections, report)?;
+            }
+            if options.wants(Measure::Writes) {
+                speed::writes(ensemble, options.seconds, report)?;
             }
             if options.wants(Measure::Reads) {
                 speed::reads(ensemble, options.seconds, options.share, report)?;

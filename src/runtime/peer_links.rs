@@ -8,10 +8,10 @@
 //! The port is open as long as the server runs; whether anybody can be led is for the core to say. A connection that
 //! was accepted is nobody's until it has registered, which it has to do first and soon.
 //!
-//! The commit loop never waits for a socket: what it sends is queued, and the task of the connection is woken once at
-//! the end of the loop's round. A queue that grows beyond its budget costs the other side its connection. Learners are
-//! always read, so that acknowledgements arrive however much is on its way out; a leader is not read while the disk
-//! is behind.
+//! The commit loop never waits for a socket: what it sends is queued, and at the end of the loop's round either taken
+//! by the system at once or left to the task of the connection, which is woken for it. A queue that grows beyond its
+//! budget costs the other side its connection. Learners are always read, so that acknowledgements arrive however much
+//! is on its way out; a leader is not read while the disk is behind.
 //! Source: `Leader.LearnerCnxAcceptor`, `LearnerHandler`, `Learner.connectToLeader`.
 
 mod link;
@@ -162,11 +162,11 @@ impl PeerLinks {
         self.shared.touch(link);
     }
 
-    /// Wakes the connections that something was queued for since the last time.
+    /// Sends what was queued since the last time, or has it sent.
     pub fn flush(&self) {
         for link in self.shared.unflushed.lock().drain(..) {
             link.unflushed.store(false, Ordering::Release);
-            link.news.notify_one();
+            link.flush(&self.shared);
         }
     }
 

@@ -2,22 +2,22 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use jute::Writer;
 use jute::quorum::QuorumPacket;
 use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use super::outgoing::{Next, Outgoing, SnapshotSource};
+use super::outgoing::{Next, Outgoing, SnapshotSource, advance};
 use crate::base::Zxid;
 use crate::replica;
 use crate::runtime::mailbox::{Message, Pace};
@@ -31,6 +31,8 @@ pub struct Link {
     /// Who is there, for people.
     pub name: String,
     pub outgoing: Mutex<Outgoing>,
+    /// Where it goes, while the connection lasts.
+    to: OnceLock<Weak<OwnedWriteHalf>>,
     /// Told that something waits.
     pub news: Notify,
     /// Whether it is to be told at the end of the commit loop's round.
@@ -60,6 +62,7 @@ impl Link {
             id,
             name,
             outgoing: Mutex::default(),
+            to: OnceLock::new(),
             news: Notify::new(),
             unflushed: AtomicBool::new(false),
             snapshot: Mutex::new(None),
@@ -98,6 +101,9 @@ impl Link {
         heard: BytesMut,
     ) {
         let (from, to) = stream.into_split();
+        let to = Arc::new(to);
+        // A connection is run once.
+        let _ = self.to.set(Arc::downgrade(&to));
         let mut sending = Sending {
             to,
             pieces: VecDeque::new(),
@@ -234,7 +240,8 @@ impl Link {
             let next = self.outgoing.lock().take(&mut sending.pieces);
             match next {
                 Next::Bytes => {}
-                Next::Nothing if to_the_end => return sending.to.shutdown().await,
+                // The end of the way out tells the other side.
+                Next::Nothing if to_the_end => return Ok(()),
                 Next::Nothing => self.news.notified().await,
                 Next::Snapshot(snapshot) => {
                     sending.snapshot(snapshot).await?;
@@ -242,6 +249,19 @@ impl Link {
                     self.report_drained(shared, drained);
                 }
             }
+        }
+    }
+
+    /// Sends what waits if that is done at once; else the task is woken to do it.
+    pub fn flush(&self, shared: &Shared) {
+        let to = self.to.get().and_then(Weak::upgrade);
+        let (drained, left) = to.map_or((0, true), |to| {
+            let mut outgoing = self.outgoing.lock();
+            outgoing.send_now(|slices| to.try_write_vectored(slices))
+        });
+        self.report_drained(shared, drained);
+        if left {
+            self.news.notify_one();
         }
     }
 
@@ -259,7 +279,7 @@ impl Link {
 
 /// The way out, and what is halfway through it.
 struct Sending {
-    to: OwnedWriteHalf,
+    to: Arc<OwnedWriteHalf>,
     pieces: VecDeque<Bytes>,
     /// How long the other side may take nothing at all of what is sent.
     patience: Duration,
@@ -275,19 +295,8 @@ impl Sending {
             .iter()
             .map(|piece| IoSlice::new(piece))
             .collect();
-        let written = in_time(self.patience, self.to.write_vectored(&slices)).await?;
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        let mut left = written;
-        while let Some(piece) = self.pieces.front_mut().filter(|_| left > 0) {
-            let taken = left.min(piece.len());
-            piece.advance(taken);
-            left -= taken;
-            if piece.is_empty() {
-                self.pieces.pop_front();
-            }
-        }
+        let written = in_time(self.patience, write(&self.to, &slices)).await?;
+        advance(&mut self.pieces, written);
         Ok(written)
     }
 
@@ -304,7 +313,9 @@ impl Sending {
             match piece? {
                 Some(mut piece) => {
                     while piece.has_remaining() {
-                        in_time(self.patience, self.to.write_buf(&mut piece)).await?;
+                        let slices = [IoSlice::new(&piece)];
+                        let written = in_time(self.patience, write(&self.to, &slices)).await?;
+                        piece.advance(written);
                     }
                 }
                 None => break,
@@ -312,9 +323,23 @@ impl Sending {
         }
         let mut end = BytesMut::new();
         Writer::for_file(&mut end).text(Some(SIGNATURE));
-        self.to.write_all(&end).await?;
+        self.pieces.push_back(end.freeze());
+        while !self.pieces.is_empty() {
+            self.some().await?;
+        }
         self.amid_snapshot = false;
         Ok(())
+    }
+}
+
+/// One write, once the system takes something; never 0.
+async fn write(to: &OwnedWriteHalf, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    loop {
+        match to.try_write_vectored(slices) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => to.writable().await?,
+            written => return written,
+        }
     }
 }
 

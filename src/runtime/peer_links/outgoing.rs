@@ -1,9 +1,9 @@
 //! What waits to be sent over one connection of the quorum port, in order.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use jute::quorum::QuorumPacket;
 use jute::{Wire, Writer};
 
@@ -30,9 +30,12 @@ pub struct Outgoing {
     /// Bytes of packets that came in and that went out, ever.
     queued: u64,
     sent: u64,
+    /// Bytes that were handed out, ever; those that are not sent yet are with the connection's task.
+    handed_out: u64,
     /// The same for snapshots.
     snapshots_queued: u64,
     snapshots_sent: u64,
+    amid_snapshot: bool,
     marks: VecDeque<Mark>,
 }
 
@@ -120,6 +123,7 @@ impl Outgoing {
                     into.push_back(bytes);
                 }
                 Some(Item::Snapshot(snapshot)) if into.is_empty() => {
+                    self.amid_snapshot = true;
                     return Next::Snapshot(snapshot);
                 }
                 Some(snapshot) => {
@@ -129,6 +133,7 @@ impl Outgoing {
                 None => break,
             }
         }
+        self.handed_out += taken as u64;
         match into.is_empty() {
             true => Next::Nothing,
             false => Next::Bytes,
@@ -144,7 +149,36 @@ impl Outgoing {
     /// The snapshot that was handed out is with the system. Returns how many marks are reached by that.
     pub fn sent_snapshot(&mut self) -> usize {
         self.snapshots_sent += 1;
+        self.amid_snapshot = false;
         self.reached()
+    }
+
+    /// Sends what waits by one call of `write`, if it is not much and nothing goes before it. Returns how many marks
+    /// are reached by that, and whether something is left for the connection's task.
+    pub fn send_now(
+        &mut self,
+        write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) -> (usize, bool) {
+        let busy = self.amid_snapshot || self.handed_out != self.sent;
+        let snapshot = |item: &Item| matches!(item, Item::Snapshot(_));
+        if busy || self.waiting() > BYTES_NOW || self.queue.front().is_some_and(snapshot) {
+            return (0, true);
+        }
+        let mut pieces = VecDeque::new();
+        self.take(&mut pieces);
+        let slices: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+        // What goes wrong is for the task to find out: it tries again.
+        let written = match slices.is_empty() {
+            true => 0,
+            false => write(&slices).unwrap_or(0),
+        };
+        advance(&mut pieces, written);
+        for piece in pieces.into_iter().rev() {
+            self.handed_out -= piece.len() as u64;
+            self.queue.push_front(Item::Bytes(piece));
+        }
+        let reached = self.sent(written);
+        (reached, self.waiting() > 0 || !self.queue.is_empty())
     }
 
     /// Bytes of packets that wait.
@@ -173,11 +207,27 @@ impl Outgoing {
     }
 }
 
+/// Takes `written` bytes off the front of `pieces`.
+pub fn advance(pieces: &mut VecDeque<Bytes>, written: usize) {
+    let mut left = written;
+    while let Some(piece) = pieces.front_mut().filter(|_| left > 0) {
+        let taken = left.min(piece.len());
+        piece.advance(taken);
+        left -= taken;
+        if piece.is_empty() {
+            pieces.pop_front();
+        }
+    }
+}
+
 /// Data from this size on is not copied.
 const SHARED_FROM: usize = 4 << 10;
 
 /// What is handed out at once.
 const BYTES_AT_ONCE: usize = 256 << 10;
+
+/// What is worth sending without waking the connection's task; more than that is better done beside the commit loop.
+const BYTES_NOW: u64 = 8 << 10;
 
 /// Pieces that one write takes; the system's own limit is 1024.
 const PIECES_AT_ONCE: usize = 64;
@@ -259,6 +309,55 @@ mod tests {
         assert!(matches!(outgoing.take(&mut pieces), Next::Snapshot(_)));
         outgoing.sent_snapshot();
         assert_eq!(drain(&mut outgoing), encoded(&[packet(2)]));
+    }
+
+    #[test]
+    fn what_is_sent_at_once_keeps_the_order_whatever_the_system_takes() {
+        let packets: Vec<_> = [100, SHARED_FROM, 1, 7].map(packet).to_vec();
+        let mut outgoing = Outgoing::default();
+        let mut sent = Vec::new();
+        let mut take = |most: usize, slices: &[IoSlice<'_>]| {
+            let all = slices.iter().flat_map(|slice| slice.iter().copied());
+            let before = sent.len();
+            sent.extend(all.take(most));
+            Ok(sent.len() - before)
+        };
+        outgoing.push(&packets[0]);
+        outgoing.push(&packets[1]);
+        assert_eq!(outgoing.send_now(|slices| take(200, slices)), (0, true));
+        outgoing.push(&packets[2]);
+        let blocked = |_: &[IoSlice<'_>]| Err(io::ErrorKind::WouldBlock.into());
+        assert_eq!(outgoing.send_now(blocked), (0, true));
+        assert_eq!(
+            outgoing.send_now(|slices| take(usize::MAX, slices)),
+            (0, false)
+        );
+        assert_eq!(outgoing.send_now(|_| panic!("nothing waits")), (0, false));
+        assert_eq!(sent, encoded(&packets[..3]));
+    }
+
+    #[test]
+    fn nothing_overtakes_what_the_task_is_sending() {
+        let never = |_: &[IoSlice<'_>]| panic!("not now");
+        let mut outgoing = Outgoing::default();
+        outgoing.push(&packet(5));
+        let mut pieces = VecDeque::new();
+        outgoing.take(&mut pieces);
+        outgoing.push(&packet(6));
+        assert_eq!(outgoing.send_now(never), (0, true));
+        outgoing.sent(pieces[0].len());
+        outgoing.push_snapshot(Box::new(Pieces(vec![b"body"])));
+        outgoing.take(&mut pieces);
+        outgoing.sent(pieces[1].len());
+        assert_eq!(outgoing.send_now(never), (0, true), "a snapshot waits");
+        assert!(matches!(
+            outgoing.take(&mut VecDeque::new()),
+            Next::Snapshot(_)
+        ));
+        outgoing.push(&packet(7));
+        assert_eq!(outgoing.send_now(never), (0, true), "a snapshot is sent");
+        outgoing.sent_snapshot();
+        assert!(!outgoing.send_now(|slices| Ok(slices[0].len())).1);
     }
 
     #[test]
