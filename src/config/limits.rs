@@ -20,7 +20,7 @@ pub const SNAP_RETAIN_COUNT_MIN: u32 = 3;
 pub const COMMIT_LOG_COUNT_MIN: u32 = 500;
 
 /// Bytes of transactions kept for learners that come back, however few they are; the log on disk has more.
-pub const HISTORY_BYTES: usize = 64 << 20;
+pub const HISTORY_BYTES: usize = 16 << 20;
 
 /// Greatest number of a server where TTL nodes exist: their owner's first byte is 255. Source:
 /// `EphemeralType.MAX_EXTENDED_SERVER_ID`.
@@ -92,6 +92,10 @@ pub const PEERS_UNNAMED: usize = 128;
 /// Servers outside the configuration that may be connected to the election port: observers with ids of their own.
 pub const ELECTION_STRANGERS: usize = 1 << 10;
 
+const _: () = assert!(
+    PEER_LINK_BYTES >= 2 * HISTORY_BYTES + 8 * JUTE_MAX_BUFFER,
+    "a learner that gets the whole history at once has room for what is proposed meanwhile"
+);
 const _: () = assert!(
     PEER_LINK_BYTES > 4 * JUTE_MAX_BUFFER,
     "a legal transaction must fit the queue of a link"
