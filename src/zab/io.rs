@@ -290,7 +290,8 @@ pub enum Effect {
     ProbeLog {
         /// The connection it is for.
         link: LinkId,
-        /// Where the learner's log ends. A marker (counter 0) is in no log: only the cost counts then.
+        /// Where the learner's log ends. A marker (counter 0) is in no log: then the log has to reach
+        /// back beyond it.
         learner: Zxid,
     },
 

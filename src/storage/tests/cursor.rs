@@ -131,6 +131,30 @@ fn a_later_epoch_begins_with_its_first_record() {
 }
 
 #[test]
+fn epochs_that_were_purged_are_not_taken_for_empty_ones() {
+    let (disk, mut server) = three_files();
+    for epoch in [2, 3] {
+        server.log.roll();
+        server.zxid = Zxid(epoch << 32);
+        server.create(&format!("/epoch{epoch}"), b"");
+        server.sync();
+    }
+    let marker = Zxid(1 << 32);
+    assert!(probe(&disk, &dirs(), marker, 0.0).unwrap());
+    for name in ["log.1", "log.4", "log.7", "log.200000001"] {
+        disk.remove(&in_folder(name)).unwrap();
+    }
+    assert!(!probe(&disk, &dirs(), marker, 0.0).unwrap());
+    assert!(is_missing(read(&disk, marker.0, 0x3_0000_0001, 1 << 20)));
+    // What comes right behind a marker is missing nothing.
+    assert!(probe(&disk, &dirs(), Zxid(0x3_0000_0000), 0.0).unwrap());
+    assert_eq!(
+        read(&disk, 0x3_0000_0000, 0x3_0000_0001, 1 << 20).unwrap(),
+        [0x3_0000_0001]
+    );
+}
+
+#[test]
 fn a_received_snapshot_is_never_crossed() {
     let (disk, mut server) = three_files();
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());

@@ -46,6 +46,7 @@ impl LogCursor {
         }
         let (mut last, mut bytes) = (after, 0);
         let mut records = Vec::new();
+        let reaches_back = reaches_back(disk, log_dir, after)?;
         for (path, offset) in self.files_behind(disk, log_dir, after)? {
             let mut reader = LogReader::open_at(disk, &path, offset)?;
             while let Step::Record(record) = reader.step()? {
@@ -55,7 +56,8 @@ impl LogCursor {
                 if record.zxid > upto {
                     break;
                 }
-                if !follows(record.zxid, last) {
+                let certain = !records.is_empty() || reaches_back;
+                if !follows(record.zxid, last) || !(certain || is_next(record.zxid, last)) {
                     return Err(missing(format!(
                         "{} comes right behind {last}",
                         record.zxid
@@ -113,7 +115,8 @@ pub fn read_after(
 
 /// Whether the log can be read on from the end of a learner's log, `learner`, and that costs no more than
 /// `snapshot_size_factor` times the newest snapshot: the log holds a record of that zxid, unless it is the marker of an
-/// epoch (counter 0), which no log holds, and no record behind it is missing within its epoch.
+/// epoch (counter 0), which no log holds: then it reaches back beyond it, or begins right behind it. And no record behind
+/// it is missing within its epoch.
 ///
 /// A negative factor means never, one of 0, or no snapshot, that any cost is fine. What counts is the bytes of
 /// the records behind `learner`. The log may be written meanwhile.
@@ -136,7 +139,8 @@ pub fn probe(
         _ => u64::MAX,
     };
     let (mut last, mut bytes) = (learner, 0u64);
-    let mut found = learner.counter() == 0;
+    let is_marker = learner.counter() == 0;
+    let mut found = is_marker && reaches_back(disk, &dirs.log, learner)?;
     for path in files_behind(disk, &dirs.log, learner)? {
         let mut reader = LogReader::open(disk, &path)?;
         loop {
@@ -146,7 +150,7 @@ pub fn probe(
                 Ok(Step::End(_)) | Err(StorageError::DamagedLog { .. }) => break,
                 Err(error) => return Err(error),
             };
-            found |= record.zxid == learner;
+            found |= record.zxid == learner || (is_marker && is_next(record.zxid, learner));
             if record.zxid <= last {
                 continue;
             }
@@ -181,7 +185,17 @@ fn files_behind(
     Ok(behind.map(|(_, path)| path).collect())
 }
 
+/// Whether the log begins at or before `zxid`. If not, whole epochs may have been purged between the two.
+fn reaches_back(disk: &dyn Disk, log_dir: &Path, zxid: Zxid) -> Result<bool, StorageError> {
+    let files = names::sorted(disk, log_dir, names::parse_log)?;
+    Ok(files.first().is_some_and(|(first, _)| *first <= zxid))
+}
+
+fn is_next(zxid: Zxid, last: Zxid) -> bool {
+    zxid.0.wrapping_sub(1) == last.0
+}
+
 /// Whether a record can be the one right behind `last`: the next number, or the first of a later epoch.
 fn follows(zxid: Zxid, last: Zxid) -> bool {
-    zxid.0.wrapping_sub(1) == last.0 || (zxid.epoch() > last.epoch() && zxid.counter() == 1)
+    is_next(zxid, last) || (zxid.epoch() > last.epoch() && zxid.counter() == 1)
 }

@@ -218,6 +218,8 @@ impl Leader {
         };
         let records = records.unwrap_or_default();
         let Some(last) = records.last().map(|record| record.zxid) else {
+            // It may have been purged, or be damaged: whoever comes gets a snapshot instead.
+            core.log_whole_after = core.log_whole_after.max(core.history.base());
             return self.drop_learner(core, link, now, "the log cannot be read for it");
         };
         for record in records {
