@@ -9,6 +9,10 @@ use super::io::{Done, Effect, PeerOptions, Stored};
 use super::mistake::Mistake;
 use crate::base::{Epoch, Zxid};
 
+/// From here on a leader takes no more proposals: what is outstanding is finished, and an election begins the next
+/// epoch. Java shuts down in the middle of its requests when the counter is used up.
+const LAST_COUNTER: u32 = 0xffff_ff00;
+
 /// The state that outlives every role.
 ///
 /// Invariants between two steps: `delivered <= appended`, `logged <= appended`; `tail` holds exactly the transactions
@@ -38,6 +42,10 @@ pub(super) struct Core {
     /// What the disk was asked for, oldest first.
     asked: VecDeque<Asked>,
     pub effects: VecDeque<Effect>,
+    /// A leader proposes nothing beyond this counter.
+    pub last_counter: u32,
+    /// Why a learner was dropped last.
+    pub refused: Option<String>,
     #[cfg(any(test, feature = "sim"))]
     pub mistake: Option<Mistake>,
 }
@@ -69,6 +77,8 @@ impl Core {
             tail: VecDeque::new(),
             asked: VecDeque::new(),
             effects: VecDeque::new(),
+            last_counter: LAST_COUNTER,
+            refused: None,
             #[cfg(any(test, feature = "sim"))]
             mistake: None,
         }
@@ -240,7 +250,9 @@ impl Core {
         self.history = History::after(zxid, self.options.history);
         self.tail.clear();
         (self.appended, self.logged, self.delivered) = (zxid, zxid, zxid);
-        self.log_whole_after = zxid;
+        if !self.errs(Mistake::HistoryWithHole) {
+            self.log_whole_after = zxid;
+        }
         self.distrusts_log = false;
         self.trusted = true;
     }

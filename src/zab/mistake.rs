@@ -5,9 +5,10 @@
 /// One mistake. Ids are those of ZOOKEEPER's bug tracker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mistake {
-    /// 4643, 4646: the current epoch is made durable, and NEWLEADER acknowledged, before the history it stands for.
+    /// 4643: the current epoch is made durable before the history it stands for. Only a snapshot can be late: what
+    /// DIFF and TRUNC bring is in the chain of the disk before NEWLEADER is read.
     EpochBeforeHistory,
-    /// 3023, 4394: NEWLEADER is acknowledged before anything of it is durable.
+    /// 3023, 4646: NEWLEADER is acknowledged before anything of it is durable.
     AnswerBeforeEpoch,
     /// D1: a proposal is acknowledged when it arrives and not when it is durable.
     AckBeforeSync,
@@ -19,7 +20,7 @@ pub enum Mistake {
     VoteBeforeDiskIsIdle,
     /// 2845: the vote counts only what the tree has applied, not what the log holds.
     VoteWithDelivered,
-    /// 4925: history is kept across a gap and served to others.
+    /// 4925: a log is taken for whole and served to others, although a snapshot of a leader left a hole in it.
     HistoryWithHole,
     /// 3701: a truncation that failed is taken for done.
     TruncationIgnored,
@@ -27,13 +28,14 @@ pub enum Mistake {
     NoTruncation,
     /// 3104: NEWLEADER is sent before everything it promises.
     NewLeaderTooEarly,
-    /// S2: only learners that acknowledged NEWLEADER get proposals.
+    /// S2: only learners that acknowledged NEWLEADER get proposals. The next COMMIT shows it to the learner, which asks
+    /// for a new synchronization: nothing is lost, but it costs the ensemble a follower each time.
     ProposalsOnlyToSynced,
     /// 335, 1081: a new leader serves before a quorum has its initial history.
     ServeBeforeQuorum,
     /// zab.md 5.4: the initial history of a leader is never delivered.
     InitialHistoryNotDelivered,
-    /// 790: observers count.
+    /// 790: observers count in the quorums of an epoch. (They hear of a proposal when it is agreed, too late to count.)
     ObserversCount,
     /// zab.md 6.6: a sync is answered without asking a quorum.
     SyncWithoutRound,
@@ -41,7 +43,7 @@ pub enum Mistake {
     AcksSurviveTruncation,
     /// Two servers with one id may follow at the same time, and either speaks for the id.
     TwinsWelcome,
-    /// 1277, 2789: the counter runs over into the epoch.
+    /// 1277, 2789: the counter runs over into the epoch. Learners refuse what is then proposed.
     CounterRunsOver,
     /// 1551: what an observer hears between its snapshot and UPTODATE is dropped.
     ObserverDropsDuringSync,

@@ -45,6 +45,8 @@ pub struct Peer {
     failures: u32,
     /// The epoch that the election was told of since the last one.
     established: Option<Epoch>,
+    /// Why the last role ended.
+    failure: Option<String>,
 }
 
 #[derive(Debug)]
@@ -83,6 +85,7 @@ impl Peer {
             parked: Vec::new(),
             failures: 0,
             established: None,
+            failure: None,
         }
     }
 
@@ -123,6 +126,12 @@ impl Peer {
     #[cfg(any(test, feature = "sim"))]
     pub fn err(&mut self, mistake: Mistake) {
         self.core.mistake = Some(mistake);
+    }
+
+    /// Lets the counter of an epoch end early.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn end_counters_at(&mut self, counter: u32) {
+        self.core.last_counter = counter;
     }
 
     /// Begins the first election.
@@ -338,6 +347,7 @@ impl Peer {
         } else {
             self.failures.saturating_add(1)
         };
+        self.failure = Some(why);
         self.core.owe(Effect::Looking);
         let pause = Duration::from_millis(50 * u64::from(self.failures.saturating_sub(1)))
             .min(BACK_OFF_MAX);
@@ -542,6 +552,16 @@ impl Peer {
     /// The epochs as they are, or are about to be, on this server's disk: accepted, current.
     pub fn epochs(&self) -> (Epoch, Epoch) {
         (self.core.accepted, self.core.current)
+    }
+
+    /// Why this server stopped leading, or following, the last time; the text is for the operator.
+    pub fn last_failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    /// Why this server, leading, dropped a learner the last time that it was the learner's fault, or its silence.
+    pub fn last_refusal(&self) -> Option<&str> {
+        self.core.refused.as_deref()
     }
 
     /// As a leader: everyone who follows or observes, and whether it is synchronized.

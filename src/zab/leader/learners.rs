@@ -73,6 +73,7 @@ pub(super) struct Progress {
     pub accepted: Epoch,
     /// When it was last heard.
     pub heard: Mono,
+    /// Since it was told UPTODATE.
     pub pings_sent: u64,
     pub pings_answered: u64,
     /// A proposal it has not acknowledged, and when it was sent.
@@ -137,6 +138,11 @@ impl Progress {
         matches!(self.stage, Stage::Promised | Stage::Synced | Stage::Live)
     }
 
+    /// Whether it serves, or will as soon as it reads UPTODATE.
+    pub fn is_live(&self) -> bool {
+        self.stage == Stage::Live
+    }
+
     /// Whether its disk holds the epoch's initial history.
     pub fn is_synced(&self) -> bool {
         matches!(self.stage, Stage::Synced | Stage::Live)
@@ -144,9 +150,6 @@ impl Progress {
 
     /// Whether it owes an answer: not while it waits for the leader, or gets more than it can take at once.
     pub fn owes_an_answer(&self) -> bool {
-        matches!(
-            self.stage,
-            Stage::Informed | Stage::Promised | Stage::Synced | Stage::Live
-        )
+        matches!(self.stage, Stage::Informed | Stage::Promised | Stage::Live)
     }
 }

@@ -254,6 +254,7 @@ impl Leader {
         if let Some(learner) = self.learners.get(&link) {
             tracing::warn!("server {}: dropped as a learner, {why}", learner.server);
         }
+        core.refused = Some(why.to_owned());
         core.owe(Effect::Close { link });
         self.lost(core, link, now);
         Ok(())
@@ -305,22 +306,33 @@ impl Leader {
             .to_owned());
         }
         self.drop_silent(core, now)?;
-        if self.phase == Phase::Established && now >= self.next_ping {
+        if self.pings() && now >= self.next_ping {
             self.next_ping = now + core.options.tick / 2;
-            self.half_ticks += 1;
             self.ping_all(core);
+        } else {
+            return Ok(());
+        }
+        if self.phase == Phase::Established {
+            self.half_ticks += 1;
             if self.half_ticks.is_multiple_of(2) {
                 self.check_quorum(core, now)?;
             }
-            self.check_counter()?;
+            self.check_counter(core)?;
         }
         Ok(())
+    }
+
+    /// Whether learners have to hear from this server. Those that acknowledged NEWLEADER wait for no longer than
+    /// syncLimit, while others may still take their time for the history.
+    fn pings(&self) -> bool {
+        matches!(self.phase, Phase::Synchronizing | Phase::Established)
     }
 
     /// When [`Leader::tick`] has something to do.
     pub fn deadline(&self, core: &Core) -> Mono {
         let own = match self.phase {
             Phase::Established => self.next_ping,
+            Phase::Synchronizing => self.next_ping.min(self.deadline),
             _ => self.deadline,
         };
         let silent = self

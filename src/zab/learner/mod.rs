@@ -79,7 +79,7 @@ pub(super) struct Learner {
     undecided: VecDeque<Proposal>,
     /// Everything up to here was agreed before or during the synchronization.
     agreed: Zxid,
-    /// The last proposal acknowledged; those the synchronization brought need no word of their own.
+    /// The last proposal acknowledged; those agreed before NEWLEADER need no word of their own.
     acked: Zxid,
 }
 

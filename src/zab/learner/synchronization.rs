@@ -24,6 +24,10 @@ impl Learner {
     pub(super) fn opening(&mut self, core: &mut Core, packet: FromLeader) -> Outcome {
         self.agreed = core.appended;
         match packet {
+            // Position 0, as which it registered, was taken for the truth by a leader that has nothing either.
+            FromLeader::Diff(_) if core.distrusts_log && core.appended > Zxid::ZERO => {
+                return Err("DIFF, where only a snapshot helps".to_owned());
+            }
             FromLeader::Diff(_) => self.phase = Phase::Synchronizing,
             FromLeader::Trunc(to) if to < core.appended => {
                 self.phase = Phase::Truncating;
@@ -63,12 +67,9 @@ impl Learner {
                 self.up_to_date(core);
                 Ok(())
             }
-            FromLeader::Ping { last_proposed } => {
-                core.owe(Effect::TouchesWanted { last_proposed });
-                Ok(())
-            }
-            // Nobody here has asked for any of these yet.
-            FromLeader::Revalidated { .. } | FromLeader::Sync => Ok(()),
+            // A sign of life, not answered before this server serves: a leader counts answers from UPTODATE on. And nobody
+            // here has asked for the others yet.
+            FromLeader::Ping { .. } | FromLeader::Revalidated { .. } | FromLeader::Sync => Ok(()),
             other => Err(format!("{other:?} during the synchronization")),
         }
     }
@@ -125,9 +126,15 @@ impl Learner {
         if zxid != Zxid::first_of(self.epoch) {
             return Err(format!("NEWLEADER of {zxid} in epoch {}", self.epoch.0));
         }
-        if core.errs(Mistake::EpochBeforeHistory) {
+        if core.errs(Mistake::AnswerBeforeEpoch) {
             self.send(core, FromLearner::Ack(zxid));
         }
+        if core.errs(Mistake::EpochBeforeHistory) {
+            core.save_current(self.epoch);
+        }
+        // What comes from here on is acknowledged one by one, agreed or not: Java's leader waits for it.
+        // Source: `LearnerHandler.SyncLimitCheck`.
+        self.acked = self.received.unwrap_or(self.agreed);
         if let Some(received) = self.received.take() {
             self.agreed = received;
             self.phase = Phase::Storing { upto: received };
@@ -146,9 +153,6 @@ impl Learner {
     /// The history is durable.
     pub(super) fn stored(&mut self, core: &mut Core) {
         self.phase = Phase::Saving;
-        if core.errs(Mistake::AnswerBeforeEpoch) {
-            self.send(core, FromLearner::Ack(Zxid::first_of(self.epoch)));
-        }
         core.save_current(self.epoch);
     }
 
@@ -158,7 +162,7 @@ impl Learner {
         for proposal in std::mem::take(&mut self.undecided) {
             core.take(proposal);
         }
-        if !core.errs(Mistake::AnswerBeforeEpoch) && !core.errs(Mistake::EpochBeforeHistory) {
+        if !core.errs(Mistake::AnswerBeforeEpoch) {
             self.send(core, FromLearner::Ack(Zxid::first_of(self.epoch)));
         }
         Ok(())
@@ -169,7 +173,6 @@ impl Learner {
         self.phase = Phase::Serving;
         self.send(core, FromLearner::Ack(Zxid::first_of(self.epoch)));
         core.replay(self.agreed);
-        self.acked = self.agreed;
         core.owe(Effect::Serving {
             role: Learner::role(core),
             epoch: self.epoch,
