@@ -1,5 +1,7 @@
 //! Tests of the whole protocol core.
 
+mod disk;
+mod promises;
 mod random;
 mod standalone;
 mod tuning;

@@ -6,13 +6,13 @@ use crate::zab::io::Tuning;
 
 /// An ensemble in which every server has started anew with `tuning` and one of them missed something.
 fn restarted(seed: u64, observers: i64, tuning: Tuning) -> World {
-    let mut world = World::new(seed, 3, observers, None);
+    let mut world = World::new(seed, 3, observers);
     world.converge();
     world.tuning = tuning;
     for id in world.ids() {
         world.crash(id);
     }
-    world.synced.clear();
+    world.seen.clear();
     world.converge();
     world.crash(ServerId(1));
     world.converge();
@@ -27,8 +27,8 @@ fn a_leader_that_is_told_to_sends_snapshots_only() {
     };
     for seed in 0..10 {
         let world = restarted(seed, 1, forced);
-        assert!(world.synced.contains_key("SNAP"), "{:?}", world.synced);
-        assert!(!world.synced.contains_key("TRUNC"), "{:?}", world.synced);
+        assert!(world.seen.contains_key("SNAP"), "{:?}", world.seen);
+        assert!(!world.seen.contains_key("TRUNC"), "{:?}", world.seen);
     }
 }
 
