@@ -64,8 +64,8 @@ pub trait SnapshotSink: Send {
 pub struct PeerPortOptions {
     /// Quorum addresses of every server of the configuration, as configured.
     pub members: BTreeMap<ServerId, Vec<Address>>,
-    /// How long a new connection may take to register, and how long one may take nothing of what is sent
-    /// (`tickTime * initLimit`).
+    /// How long a new connection may take to register, and how long one may take nothing of what is sent, or
+    /// give nothing of a snapshot (`tickTime * initLimit`).
     pub registration_timeout: Duration,
     /// How long reaching a leader may take in all (`connectToLearnerMasterLimit`, or else `initLimit`).
     pub dial_timeout: Duration,

@@ -218,7 +218,10 @@ impl Link {
                 return Ok(());
             }
             heard.reserve(SNAPSHOT_READ_BYTES);
-            if from.read_buf(heard).await? == 0 {
+            // The protocol leaves it to this connection to notice that a leader is silent amid a snapshot.
+            let reading = from.read_buf(heard);
+            let read = tokio::time::timeout(shared.options.registration_timeout, reading).await;
+            if read.map_err(|_| io::ErrorKind::TimedOut)?? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }

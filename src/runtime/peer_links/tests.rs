@@ -330,6 +330,16 @@ fn a_snapshot_comes_in_its_place_and_packets_go_on_behind_it() {
 }
 
 #[test]
+fn a_leader_that_falls_silent_amid_a_snapshot_is_given_up() {
+    let runtime = runtime();
+    let ((leader, here), (mut learner, there)) = pair(&runtime);
+    leader.links.to_learner(here, &FromLeader::Snap(Zxid(7)));
+    leader.links.flush();
+    assert!(matches!(learner.next(), Input::FromLeader { .. }));
+    assert_eq!(learner.lost(), there);
+}
+
+#[test]
 fn a_leader_that_refuses_is_unreachable_after_a_few_tries() {
     let runtime = runtime();
     let gone = Port::start(&runtime, None);
