@@ -115,8 +115,8 @@ pub fn read_after(
 
 /// Whether the log can be read on from the end of a learner's log, `learner`, and that costs no more than
 /// `snapshot_size_factor` times the newest snapshot: the log holds a record of that zxid, unless it is the marker of an
-/// epoch (counter 0), which no log holds: then it reaches back beyond it, or begins right behind it. And no record behind
-/// it is missing within its epoch.
+/// epoch (counter 0), which no log holds: then it reaches back beyond it, or begins right behind it. And no record
+/// behind it is missing within its epoch.
 ///
 /// A negative factor means never, one of 0, or no snapshot, that any cost is fine. What counts is the bytes of
 /// the records behind `learner`. The log may be written meanwhile.

@@ -206,7 +206,7 @@ impl Leader {
     }
 }
 
-/// A learner that was not told UPTODATE yet takes a ping for a sign of life and does not answer it, so it is not counted.
+/// A learner that was not told UPTODATE yet takes a ping for a sign of life and does not answer it: it is not counted.
 /// Source: `Learner.syncWithLeader`, which passes over it.
 fn ping(core: &mut Core, learner: &mut Progress, last_proposed: Zxid) {
     learner.pings_sent += u64::from(learner.is_live());

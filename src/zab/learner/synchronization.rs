@@ -67,8 +67,8 @@ impl Learner {
                 self.up_to_date(core);
                 Ok(())
             }
-            // A sign of life, not answered before this server serves: a leader counts answers from UPTODATE on. And nobody
-            // here has asked for the others yet.
+            // A ping is a sign of life, not answered before this server serves: a leader counts from UPTODATE on. And
+            // nobody here has asked for the others yet.
             FromLeader::Ping { .. } | FromLeader::Revalidated { .. } | FromLeader::Sync => Ok(()),
             other => Err(format!("{other:?} during the synchronization")),
         }

@@ -361,7 +361,7 @@ fn every_mistake_of_the_protocol_is_noticed() {
     assert!(missed.is_empty(), "not noticed: {missed:?}");
 }
 
-/// Three servers and one that somebody gave the id of the second: plays a seed in which the leader must never have both.
+/// Three servers and one that somebody gave the id of the second: the leader must never have both.
 fn play_twins(seed: u64, mistake: Option<Mistake>) {
     let mut world = World::empty(seed, 3);
     world.mistake = mistake;
