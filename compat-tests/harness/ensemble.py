@@ -24,7 +24,7 @@ from harness.servers import DidNotStart, Server, cache_dir, four_letter
 LETTERS = {"j": ("java", "3.9.5"), "e": ("java", "3.8.5"), "o": ("oxkeeper", None)}
 
 SUPER_AUTH = b"super:pw"
-SUPER_DIGEST = "super:g9oN2HttPfn8MMWJZ2r45Np/LIA="
+SUPER_DIGEST = "super:0bX78nEegDzJM3ju0iLBEJdWzjg="
 
 # Half a second per tick: a silent peer is given up after three seconds, also on a busy machine.
 CFG = {"tickTime": 500, "initLimit": 20, "syncLimit": 6, "maxSessionTimeout": 120_000}
