@@ -3,6 +3,7 @@
 mod disk;
 mod promises;
 mod random;
+mod scenarios;
 mod standalone;
 mod tuning;
 mod world;

@@ -308,25 +308,25 @@ fn random_faults_break_no_promise_and_ensembles_recover() {
 
 /// Mistakes of the protocol itself, which kind of run shows each, and within how many seeds of that kind.
 const FOUND_WITHIN: &[(Mistake, u64, u64)] = &[
-    (Mistake::EpochBeforeHistory, 7, 5),
+    (Mistake::EpochBeforeHistory, 7, 20),
     (Mistake::AnswerBeforeEpoch, 0, 2),
     (Mistake::AckBeforeSync, 0, 2),
     (Mistake::OwnAckBeforeSync, 0, 2),
     (Mistake::AcceptedEpochOnlyInMemory, 0, 2),
     (Mistake::VoteBeforeDiskIsIdle, 1, 5),
     (Mistake::VoteWithDelivered, 0, 5),
-    (Mistake::HistoryWithHole, 1, 60),
-    (Mistake::TruncationIgnored, 5, 60),
-    (Mistake::NoTruncation, 2, 20),
+    (Mistake::HistoryWithHole, 1, 150),
+    (Mistake::TruncationIgnored, 5, 100),
+    (Mistake::NoTruncation, 5, 100),
     (Mistake::NewLeaderTooEarly, 0, 5),
-    (Mistake::ProposalsOnlyToSynced, 0, 10),
+    (Mistake::ProposalsOnlyToSynced, 0, 20),
     (Mistake::ServeBeforeQuorum, 0, 2),
-    (Mistake::InitialHistoryNotDelivered, 2, 10),
-    (Mistake::ObserversCount, 2, 30),
-    (Mistake::SyncWithoutRound, 4, 60),
-    (Mistake::AcksSurviveTruncation, 1, 60),
+    (Mistake::InitialHistoryNotDelivered, 2, 20),
+    (Mistake::ObserversCount, 2, 60),
+    (Mistake::SyncWithoutRound, 4, 150),
+    (Mistake::AcksSurviveTruncation, 1, 150),
     (Mistake::CounterRunsOver, 6, 2),
-    (Mistake::ObserverDropsDuringSync, 3, 20),
+    (Mistake::ObserverDropsDuringSync, 3, 60),
 ];
 
 #[test]

@@ -675,10 +675,11 @@ impl World {
         for (id, link) in &self.links {
             let open = |from, to| !self.calm || !self.cut.contains(&(from, to));
             let (learner, leader) = (link.learner, link.leader);
-            if (!link.up.is_empty() || !link.learner_has) && open(learner, leader) {
+            if (!link.up.is_empty() || (!link.learner_has && !link.dead)) && open(learner, leader) {
                 choices.push(Choice::Up(*id));
             }
-            if (!link.down.is_empty() || !link.leader_has) && open(leader, learner) {
+            if (!link.down.is_empty() || (!link.leader_has && !link.dead)) && open(leader, learner)
+            {
                 choices.push(Choice::Down(*id));
             }
         }
