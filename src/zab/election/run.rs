@@ -183,7 +183,9 @@ impl Election {
         let Some(run) = &mut self.run else {
             return;
         };
-        run.rearm = true;
+        // What is no news does not put off the next time that this server says its own vote: whoever goes on with a
+        // worse one has not heard it. In Java two servers can wait for each other like that.
+        run.rearm |= run.wait == Wait::Finalize || from == self.me;
         if run.wait == Wait::Finalize && !self.would_matter(&n) {
             return self.count_support(from, n);
         }
@@ -254,6 +256,7 @@ impl Election {
         let supporters = supporters(&run.votes, &run.proposed(round));
         if self.quorums.reached_by(&supporters) {
             run.wait = Wait::Finalize;
+            run.rearm = true;
         }
     }
 
