@@ -208,15 +208,12 @@ impl Peer {
                 kind,
                 registration,
             } => {
-                self.join(
-                    now,
-                    Joined {
-                        link,
-                        kind,
-                        registration,
-                    },
-                );
-                Ok(())
+                let joined = Joined {
+                    link,
+                    kind,
+                    registration,
+                };
+                self.join(now, joined)
             }
             Input::LinkLost { link } => self.link_lost(now, link),
             Input::Done(done) => self.done(now, done),
@@ -270,8 +267,15 @@ impl Peer {
         }
     }
 
-    fn join(&mut self, now: Mono, joined: Joined) {
+    fn join(&mut self, now: Mono, joined: Joined) -> Result<(), String> {
         match &mut self.state {
+            State::Leading(leader) if leader.is_outdated_by(&self.core, &joined) => {
+                let promised = joined.registration.accepted_epoch.0;
+                self.parked.push(joined);
+                return Err(format!(
+                    "a voter has promised epoch {promised} to somebody and can only follow a later leadership"
+                ));
+            }
             State::Leading(leader) => leader.joined(&mut self.core, joined, now),
             State::Learning(_) | State::Standalone(_) => {
                 self.core.owe(Effect::Close { link: joined.link })
@@ -293,6 +297,7 @@ impl Peer {
                 }
             }
         }
+        Ok(())
     }
 
     fn link_lost(&mut self, now: Mono, link: LinkId) -> Result<(), String> {

@@ -128,6 +128,24 @@ impl Leader {
         self.phase == Phase::Established
     }
 
+    /// Whether a voter that registers has promised a later epoch to a leader that did not make it. It would refuse
+    /// this one as long as it lasts, so that it has to end: Java leaves the voter out until something else ends it.
+    pub fn is_outdated_by(&self, core: &Core, joined: &Joined) -> bool {
+        let Some(server) = joined.registration.server else {
+            return false;
+        };
+        let promised = joined.registration.accepted_epoch;
+        self.phase == Phase::Established
+            && joined.kind == LearnerKind::Follower
+            && server != core.options.me
+            && core.options.quorums.is_voter(server)
+            && (self.epoch < promised && promised < Epoch::LAST)
+            && self
+                .learners
+                .values()
+                .all(|learner| learner.server != server)
+    }
+
     /// A server registered.
     pub fn joined(&mut self, core: &mut Core, joined: Joined, now: Mono) {
         let Joined {
