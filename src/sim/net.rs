@@ -68,6 +68,8 @@ pub(super) struct End {
     snapshot: Option<(SnapParser, BytesMut)>,
     /// The other end waits for little to be left in `coming`.
     drain_wanted: bool,
+    /// Since when nothing gets through.
+    stuck: Option<Us>,
 }
 
 /// What travels.
@@ -130,6 +132,7 @@ impl End {
             registered: false,
             snapshot: None,
             drain_wanted: false,
+            stuck: None,
         }
     }
 }
@@ -261,8 +264,8 @@ impl World {
             let Some(link) = self.net.links.get_mut(&id) else {
                 continue;
             };
+            // What is on its way to it is sent again and again, until somebody gives up.
             link.ends[end].open = false;
-            link.ends[end].coming.clear();
             let other = &mut link.ends[1 - end];
             let kept = self.rng.random_range(0..=other.coming.len());
             other.coming.truncate(kept);
@@ -305,19 +308,13 @@ impl World {
         if link.ends[to].coming.is_empty() {
             return;
         }
-        if self.net.is_cut_between(sender, receiver, Port::Quorum) {
-            let at = self.now + self.rng.random_range(RETRY / 2..RETRY * 2);
-            self.rearm(id, to, at);
+        let boot = link.ends[to].boot;
+        let cut = self.net.is_cut_between(sender, receiver, Port::Quorum);
+        if cut || !self.servers[&receiver].has_power {
+            self.wait_at(id, to);
             return;
         }
-        let boot = self.net.links[&id].ends[to].boot;
         let machine = &self.servers[&receiver];
-        if !machine.has_power {
-            if let Some(link) = self.net.links.get_mut(&id) {
-                link.ends[to].coming.clear();
-            }
-            return;
-        }
         if machine.process.as_ref().map(|process| process.boot) != Some(boot) {
             self.refuse(id, to);
             return;
@@ -326,6 +323,7 @@ impl World {
             return;
         };
         let end = &mut link.ends[to];
+        end.stuck = None;
         let Some((_, wire)) = end.coming.pop_front() else {
             return;
         };
@@ -340,6 +338,26 @@ impl World {
             self.rearm(id, to, next);
         }
         self.tell_drained(id, to);
+    }
+
+    /// Nothing gets through for now. Whoever sends gives up after a while.
+    fn wait_at(&mut self, id: u64, to: usize) {
+        let patience = self.plan.tick.as_micros() as Us * Us::from(self.plan.init_ticks);
+        let (now, at) = (
+            self.now,
+            self.now + self.rng.random_range(RETRY / 2..RETRY * 2),
+        );
+        let Some(link) = self.net.links.get_mut(&id) else {
+            return;
+        };
+        let since = *link.ends[to].stuck.get_or_insert(now);
+        let gives_up = link.ends[1 - to].open && now >= since + patience;
+        self.rearm(id, to, at);
+        if gives_up {
+            self.seen.count("link given up, nothing gets through");
+            self.close_end(id, 1 - to);
+            self.lost(id, 1 - to);
+        }
     }
 
     fn rearm(&mut self, id: u64, to: usize, at: Us) {

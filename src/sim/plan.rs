@@ -37,7 +37,7 @@ pub struct Plan {
     pub sync_time: (Us, Us),
     /// Pause of a client between two batches of requests, at most, in microseconds.
     pub think: Us,
-    /// Bytes that may wait to be sent to one learner.
+    /// Bytes that may wait to be sent to one learner: more than what is kept for it in memory.
     pub link_budget: usize,
     /// How much faster or slower clocks run, at most.
     pub drift: f64,
@@ -125,6 +125,10 @@ impl Plan {
         };
         let observers = observers.min(7 - voters);
         let faulty_s: u64 = rng.random_range(8..25);
+        let history = HistoryLimits {
+            count: *pick(rng, &[2, 5, 20, 100, 500]),
+            bytes: *pick(rng, &[1 << 10, 16 << 10, 1 << 20]),
+        };
         Plan {
             voters,
             observers,
@@ -132,10 +136,7 @@ impl Plan {
             tick: Duration::from_millis(200),
             init_ticks: *pick(rng, &[5, 10]),
             sync_ticks: *pick(rng, &[3, 5]),
-            history: HistoryLimits {
-                count: *pick(rng, &[2, 5, 20, 100, 500]),
-                bytes: *pick(rng, &[1 << 10, 16 << 10, 1 << 20]),
-            },
+            history,
             snap_count: *pick(rng, &[4, 10, 30, 100, 1000]),
             snapshot_size_factor: *pick(rng, &[-1.0, 0.33, 10.0, 100.0]),
             delay: *pick(
@@ -148,7 +149,7 @@ impl Plan {
                 &[(50, 500), (500, 5_000), (1_000, 30_000), (100, 100_000)],
             ),
             think: *pick(rng, &[20_000, 100_000, 300_000, 800_000]),
-            link_budget: *pick(rng, &[8 << 10, 64 << 10, 1 << 20]),
+            link_budget: 2 * history.bytes + *pick(rng, &[32 << 10, 256 << 10]),
             drift: *pick(rng, &[0.0, 0.01, 0.05]),
             rollover: rng.random_bool(0.05),
             faulty: faulty_s * 1_000_000,

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::check::{Held, holds};
+use super::clients::Client;
 use super::coverage::Coverage;
 use super::plan::Plan;
 use super::{Broken, Us, World};
@@ -102,7 +103,8 @@ impl World {
             if self.broken().is_some() {
                 return 0;
             }
-            let told = self.clients.iter().all(|client| client.told_lately > 0);
+            let told = |client: &Client| client.told_lately > 0 && !client.closing;
+            let told = self.clients.iter().all(told);
             if told && self.all_serve_alike(None) {
                 return self.now - since;
             }
