@@ -29,6 +29,20 @@ fn synchronizations_go_as_their_scenarios_say() {
     });
 }
 
+/// The lines that a script of commands writes.
+pub fn trace(script: &str) -> Vec<String> {
+    let mut scenario = Scenario {
+        world: World::empty(0, 0),
+    };
+    let commands = script
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
+    commands.for_each(|line| scenario.command(&Command::parse(line)));
+    let script = scenario.world.script.unwrap_or_default();
+    script.lines().map(str::to_owned).collect()
+}
+
 struct Scenario {
     world: World,
 }
