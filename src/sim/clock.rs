@@ -41,7 +41,7 @@ impl Clock {
     }
 
     pub(super) fn now(&self, at: Us) -> Now {
-        let passed = (at - self.since.0) as f64 * self.rate / 1000.0;
+        let passed = at.saturating_sub(self.since.0) as f64 * self.rate / 1000.0;
         Now {
             mono: Mono(self.since.1 + passed as i64),
             wall: WallMs(self.offset + (at / 1000) as i64),
