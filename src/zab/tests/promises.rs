@@ -38,6 +38,7 @@ const HONEST: &[&str] = &[
     "only a snapshot helps",
     "no quorum",
     "nearly used up",
+    "can only follow a later leadership",
     "did not make the epoch durable",
     "it was silent, or did not acknowledge",
     "it has more than this leader",
