@@ -27,6 +27,9 @@
 //!   does; if it is of an old round, or of a server that has not noticed yet that its leader is
 //!   gone, it has no effect besides, and the server sits until the next resend. Stale votes for a
 //!   dead leader are common: a new connection starts with the last message sent on the one before.
+//! - *What was said too early counts.* Whoever notices first that the leader is gone tells the others, who in Java only
+//!   answer that they follow it; once they notice as well, the first one does not say it again, and a tie is left to
+//!   the resend. Here a server that begins to look takes in what it heard in the moment before.
 //! - *After a silent timeout everyone is notified again.* Java only dials where no send queue has
 //!   drained; since a queue holds one message, the newest, and that is this one, the result is the
 //!   same.
@@ -219,6 +222,8 @@ pub struct Election {
     current: Vote,
     /// What is known of the connections to others.
     links: BTreeMap<ServerId, bool>,
+    /// What servers that are looking said last, and when, while there was no run.
+    early: BTreeMap<ServerId, (Mono, Vote)>,
     run: Option<Run>,
     effects: VecDeque<Effect>,
 }
@@ -241,6 +246,7 @@ impl Election {
             round: 0,
             current: own_vote(me, position),
             links: BTreeMap::new(),
+            early: BTreeMap::new(),
             run: None,
             effects: VecDeque::new(),
         }
@@ -249,12 +255,12 @@ impl Election {
     /// Takes in what happened at `now`. Times must not go back.
     pub fn step(&mut self, now: Mono, input: Input) {
         match input {
-            Input::Look(position) => self.look(position),
+            Input::Look(position) => self.look(position, now),
             Input::Notification {
                 from,
                 notification,
                 newer,
-            } => self.notified(from, &notification, newer),
+            } => self.notified(from, &notification, newer, now),
             Input::Timer(timer) => self.timer(timer),
             Input::Link { server, up } => {
                 self.links.insert(server, up);
@@ -325,7 +331,13 @@ impl Election {
     }
 
     /// A message of another server. Source: `FastLeaderElection.Messenger.WorkerReceiver`.
-    fn notified(&mut self, from: ServerId, n: &Notification, newer: Option<NewerConfig>) {
+    fn notified(
+        &mut self,
+        from: ServerId,
+        n: &Notification,
+        newer: Option<NewerConfig>,
+        now: Mono,
+    ) {
         if from == self.me {
             return;
         }
@@ -346,18 +358,25 @@ impl Election {
             return;
         }
         let asks = asks && self.quorums.is_voter(self.me);
+        let Some(state) = n.state.state() else {
+            return;
+        };
+        let vote = Vote {
+            choice: n.choice,
+            round: n.round,
+            state,
+            version: n.version,
+        };
+        if self.run.is_none() && asks {
+            self.early.insert(from, (now, vote));
+        } else {
+            self.early.remove(&from);
+        }
         if looking {
-            let (Some(run), Some(state)) = (&mut self.run, n.state.state()) else {
-                // Between two runs the sender repeats itself; a state without a name is dropped.
+            let Some(run) = &mut self.run else {
                 return;
             };
             let proposal = run.proposal;
-            let vote = Vote {
-                choice: n.choice,
-                round: n.round,
-                state,
-                version: n.version,
-            };
             run.inbox.push_back((from, vote));
             if asks && n.round < self.round {
                 self.send(from, ServerState::Looking, proposal, self.round);

@@ -76,12 +76,21 @@ impl Wait {
 
 impl Election {
     /// Starts a round with the vote of this server.
-    pub(super) fn look(&mut self, position: Position) {
+    pub(super) fn look(&mut self, position: Position, now: Mono) {
         self.stop_run();
         self.state = ServerState::Looking;
         self.round = self.round.wrapping_add(1);
         self.run = Some(Run::new(self.initial_vote(position), self.patience.first));
         self.notify_all();
+        let early = std::mem::take(&mut self.early);
+        if let Some(run) = &mut self.run {
+            // What is older was said again, or is not true any more.
+            let fresh = early
+                .into_iter()
+                .filter(|(_, (at, _))| now - *at < self.patience.first);
+            run.inbox
+                .extend(fresh.map(|(from, (_, vote))| (from, vote)));
+        }
     }
 
     /// Gives up the run under way, if there is one.
