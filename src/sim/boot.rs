@@ -157,7 +157,7 @@ impl World {
         let counters = Arc::new(Counters::default());
         let replica_options = self.replica_options(server);
         let peer_options = self.peer_options(server);
-        let (at, mistake) = (self.now, self.mistake);
+        let (at, mistake, slip) = (self.now, self.mistake, self.slip);
         let mut rng = self.rng.clone();
         let snap_count = self.plan.snap_count;
         let Some(machine) = self.servers.get_mut(&server) else {
@@ -181,7 +181,7 @@ impl World {
             mailbox: Vec::new(),
             round_due: false,
             timer_at: super::Us::MAX,
-            chain: Chain::new(disk.clone(), dirs.clone(), log, policy, last),
+            chain: Chain::new(disk.clone(), dirs.clone(), log, policy, last, slip),
             snapshots: Snapshots::new(disk, dirs, gate, newest),
             dial: None,
             wires: Vec::new(),

@@ -89,7 +89,12 @@ impl World {
                     self.pause(leader, lasts);
                 }
             }
-            Fault::Isolate => self.isolate(some, lasts),
+            Fault::Isolate => self.isolate(some, lasts, 0.5),
+            Fault::IsolateLeader => {
+                if let Some(leader) = leader {
+                    self.isolate(leader, lasts, 0.0);
+                }
+            }
             Fault::Split => self.split(lasts),
             Fault::OneWay => self.one_way(some, lasts),
             Fault::Partial => self.partial(lasts),
@@ -183,7 +188,7 @@ impl World {
         }
     }
 
-    fn isolate(&mut self, server: ServerId, lasts: Us) {
+    fn isolate(&mut self, server: ServerId, lasts: Us, from_clients: f64) {
         let mut cuts = Vec::new();
         for other in self.ids() {
             if other != server {
@@ -192,7 +197,7 @@ impl World {
             }
         }
         for client in 0..self.clients.len() {
-            if self.rng.random_bool(0.5) {
+            if self.rng.random_bool(from_clients) {
                 let points = (Point::Server(server), Point::Client(client));
                 World::both_ways(points.0, points.1, &[Port::Client], &mut cuts);
             }

@@ -40,6 +40,7 @@ pub use check::Broken;
 pub use coverage::Coverage;
 pub use plan::Plan;
 pub use run::{Options, Report};
+pub use shell::Slip;
 pub use world::World;
 
 /// True time, or a stretch of it, in microseconds.

@@ -68,6 +68,8 @@ pub enum Fault {
     PauseLeader,
     /// One server is cut off from all others and from clients.
     Isolate,
+    /// The leader is cut off from all others, and goes on writing for its clients for a while.
+    IsolateLeader,
     /// Two groups cannot reach each other.
     Split,
     /// One direction between two servers, or out of one or into one, is lost.
@@ -93,7 +95,7 @@ pub enum Fault {
 }
 
 /// All kinds, with how likely each is to be part of a run and its usual weight.
-const FAULTS: [(Fault, f64, u32); 18] = [
+const FAULTS: [(Fault, f64, u32); 19] = [
     (Fault::Kill, 0.7, 10),
     (Fault::KillLeader, 0.6, 8),
     (Fault::PowerLoss, 0.6, 8),
@@ -101,6 +103,7 @@ const FAULTS: [(Fault, f64, u32); 18] = [
     (Fault::Pause, 0.4, 6),
     (Fault::PauseLeader, 0.4, 5),
     (Fault::Isolate, 0.5, 8),
+    (Fault::IsolateLeader, 0.5, 8),
     (Fault::Split, 0.4, 6),
     (Fault::OneWay, 0.4, 6),
     (Fault::Partial, 0.4, 6),

@@ -6,17 +6,17 @@ use super::check::{Held, holds};
 use super::clients::Client;
 use super::coverage::Coverage;
 use super::plan::Plan;
+use super::shell::Slip;
 use super::{Broken, Us, World};
 use crate::zab::mistake::Mistake;
-
-/// A mistake to put back.
-pub(super) type MistakeSwitch = Option<Mistake>;
 
 /// How to run a seed.
 #[derive(Clone, Copy, Default)]
 pub struct Options {
     /// A known mistake, put back into every server.
     pub mistake: Option<Mistake>,
+    /// A mistake of what stands around the replicas.
+    pub slip: Option<Slip>,
     /// Changes what the seed has drawn.
     pub change: Option<fn(&mut Plan)>,
     /// Remembers what happened last.

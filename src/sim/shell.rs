@@ -34,6 +34,20 @@ pub(super) struct Chain {
     policy: SnapPolicy,
     /// How far the log is durable: no snapshot may claim more.
     durable: Zxid,
+    slip: Option<Slip>,
+}
+
+/// A mistake of what stands around a replica, to be made on purpose. Ids are those of ZOOKEEPER's bug tracker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Slip {
+    /// 4785: records are reported before they are synced.
+    LogBeforeSync,
+    /// 3701: a truncation is reported and not done.
+    TruncateNothing,
+    /// 2872: a received snapshot is reported and not written.
+    InstallNothing,
+    /// 2307, 2354: epochs are reported and not written.
+    EpochsInMemory,
 }
 
 enum Batch {
@@ -56,6 +70,7 @@ impl Chain {
         log: LogWriter,
         policy: SnapPolicy,
         durable: Zxid,
+        slip: Option<Slip>,
     ) -> Self {
         Chain {
             disk,
@@ -65,6 +80,7 @@ impl Chain {
             log,
             policy,
             durable,
+            slip,
         }
     }
 
@@ -96,6 +112,9 @@ impl Chain {
             None => return Ok(None),
             Some(Batch::Appends(records)) => {
                 let mut outcome = (Zxid::ZERO, false);
+                if self.slip == Some(Slip::LogBeforeSync) {
+                    self.log.sync()?;
+                }
                 for (zxid, payload) in records {
                     self.log.append(zxid, &payload);
                     outcome.0 = zxid;
@@ -104,7 +123,9 @@ impl Chain {
                         outcome.1 = true;
                     }
                 }
-                self.log.sync()?;
+                if self.slip != Some(Slip::LogBeforeSync) {
+                    self.log.sync()?;
+                }
                 self.durable = outcome.0;
                 let (upto, snapshot_due) = outcome;
                 Outcome::Logged { upto, snapshot_due }
@@ -112,16 +133,25 @@ impl Chain {
             Some(Batch::One(op)) => match op {
                 DiskOp::Append { .. } => unreachable!("appends are taken together"),
                 DiskOp::SaveAcceptedEpoch(epoch) => {
-                    epochs::save_accepted(disk.as_ref(), dirs, epoch)?;
+                    if self.slip != Some(Slip::EpochsInMemory) {
+                        epochs::save_accepted(disk.as_ref(), dirs, epoch)?;
+                    }
                     Outcome::Done(Done::AcceptedEpoch(epoch))
                 }
                 DiskOp::SaveCurrentEpoch(epoch) => {
-                    epochs::save_current(disk.as_ref(), dirs, epoch)?;
+                    if self.slip != Some(Slip::EpochsInMemory) {
+                        epochs::save_current(disk.as_ref(), dirs, epoch)?;
+                    }
                     Outcome::Done(Done::CurrentEpoch(epoch))
                 }
                 DiskOp::Truncate { to, reload } => self.truncate(to, reload)?,
                 DiskOp::InstallSnapshot { zxid, mut tree } => {
+                    self.log.sync()?;
                     self.log.close();
+                    if self.slip == Some(Slip::InstallNothing) {
+                        self.log.continue_after(zxid);
+                        return Ok(Some(Outcome::Installed(zxid, PathBuf::new(), tree)));
+                    }
                     let written =
                         install::install(disk, dirs, &mut tree, zxid, &snapshot_options())?;
                     self.log.continue_after(zxid);
@@ -134,7 +164,12 @@ impl Chain {
     }
 
     fn truncate(&mut self, to: Zxid, reload: bool) -> Result<Outcome, StorageError> {
+        self.log.sync()?;
         self.log.close();
+        if self.slip == Some(Slip::TruncateNothing) && !reload {
+            self.log.continue_after(to);
+            return Ok(Outcome::Truncated(to, None));
+        }
         let options = recover_options();
         match truncate_to(self.disk.as_ref(), &self.dirs, to, reload, &options)? {
             Truncation::Done(truncated) => {

@@ -15,8 +15,10 @@ use super::machine::Machine;
 use super::net::Net;
 use super::plan::Plan;
 use super::queue::{Event, Queue};
+use super::shell::Slip;
 use crate::base::{ServerId, Zxid};
 use crate::zab::election::LearnerType;
+use crate::zab::mistake::Mistake;
 use crate::zab::vote::ServerState;
 
 /// An ensemble with all that is around it.
@@ -39,7 +41,8 @@ pub struct World {
     pub(super) resting: bool,
     /// How long it took until everybody served again.
     pub(super) recovery: Us,
-    pub(super) mistake: super::run::MistakeSwitch,
+    pub(super) mistake: Option<Mistake>,
+    pub(super) slip: Option<Slip>,
     trace: Option<VecDeque<String>>,
     print: bool,
     steps: u64,
@@ -90,6 +93,7 @@ impl World {
             resting: false,
             recovery: 0,
             mistake: options.mistake,
+            slip: options.slip,
             trace: (options.trace || options.print).then(VecDeque::new),
             print: options.print,
             steps: 0,

@@ -1,5 +1,7 @@
 //! Seeds that run on every change, and that the same seed gives the same run.
 
+mod mistakes;
+
 use super::run::guarded;
 use super::{Coverage, Options};
 
