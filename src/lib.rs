@@ -14,6 +14,7 @@
 //! - [`replica`]: one server, whole: routes inputs to the layers above and their outputs onward.
 //! - [`runtime`]: threads, clocks, signals, and how the parts are put together.
 //! - [`client_port`], [`admin`], [`cli`]: what clients, operators and shells talk to.
+//! - `sim` (tests, and the binary `zksim`): whole ensembles from one seed; see `docs/simulator.md`.
 //!
 //! Words of our own: a *lane* is what a session's connection and the commit loop share; the *gate*
 //! lets many readers or the one writer at the tree; an *outbox* holds the bytes owed to one client; a

@@ -33,7 +33,11 @@ fn every_test_that_the_list_of_known_bugs_names_exists() {
 #[test]
 fn every_test_named_after_a_bug_is_in_the_list() {
     let text = read("docs/known-bugs.md");
-    for file in ["tests/known_bugs.rs", "src/storage/tests/bugs.rs"] {
+    for file in [
+        "tests/known_bugs.rs",
+        "src/storage/tests/bugs.rs",
+        "src/sim/tests/mistakes.rs",
+    ] {
         let code = read(file);
         for line in code.lines().filter_map(|line| line.strip_prefix("fn ")) {
             let name = line.split('(').next().unwrap();
