@@ -364,3 +364,38 @@ fn any_numbers_in_a_notification_are_survived() {
         Input::Timer(Timer::ElectionResend),
     );
 }
+
+#[test]
+fn worse_votes_do_not_put_off_the_next_time_a_vote_is_said() {
+    let mut election = looking((1, 5));
+    let worse = choice(1, 4, 2);
+    let mut deadline = None;
+    let mut said = false;
+    for ms in (0..2_000).step_by(20) {
+        if deadline.is_some_and(|at| Mono(ms) >= at) {
+            deadline = None;
+            election.step(Mono(ms), Input::Timer(Timer::ElectionResend));
+        } else {
+            election.step(Mono(ms), says(2, ServerState::Looking, worse, 1));
+        }
+        while let Some(effect) = election.next_effect() {
+            match effect {
+                Effect::SetTimer {
+                    timer: Timer::ElectionResend,
+                    at,
+                } => deadline = Some(at),
+                Effect::Send {
+                    to: ServerId(2),
+                    vote,
+                } => said |= vote.choice == choice(1, 5, 1),
+                _ => {}
+            }
+        }
+        // The first look set a timer before the votes came.
+        deadline.get_or_insert(Mono(200));
+    }
+    assert!(
+        said,
+        "server 2 repeats a worse vote and never hears the better one"
+    );
+}
