@@ -150,6 +150,7 @@ fn zk_2872_a_received_snapshot_reported_and_not_written() {
             "what was durable survives",
             "a server starts",
             "PrefixConsistency",
+            "S1",
         ],
     );
 }
