@@ -70,6 +70,8 @@ pub(super) struct End {
     drain_wanted: bool,
     /// Since when nothing gets through.
     stuck: Option<Us>,
+    /// When something arrived last.
+    heard: Us,
 }
 
 /// What travels.
@@ -133,6 +135,7 @@ impl End {
             snapshot: None,
             drain_wanted: false,
             stuck: None,
+            heard: 0,
         }
     }
 }
@@ -323,7 +326,7 @@ impl World {
             return;
         };
         let end = &mut link.ends[to];
-        end.stuck = None;
+        (end.stuck, end.heard) = (None, self.now);
         let Some((_, wire)) = end.coming.pop_front() else {
             return;
         };
@@ -340,9 +343,34 @@ impl World {
         self.tell_drained(id, to);
     }
 
+    /// How long a connection waits for its other end.
+    fn patience(&self) -> Us {
+        self.plan.tick.as_micros() as Us * Us::from(self.plan.init_ticks)
+    }
+
+    /// The protocol leaves it to the connection to notice that a leader is silent amid a snapshot.
+    pub(super) fn watch_snapshot(&mut self, id: u64, end: usize) {
+        let (now, patience) = (self.now, self.patience());
+        let Some(link) = self.net.links.get(&id) else {
+            return;
+        };
+        let at = &link.ends[end];
+        if !at.open || at.snapshot.is_none() {
+            return;
+        }
+        if now < at.heard + patience {
+            let at = at.heard + patience;
+            self.queue.push(at, Event::Silence { link: id, end });
+            return;
+        }
+        self.seen.count("snapshot given up, its leader is silent");
+        self.close_end(id, end);
+        self.lost(id, end);
+    }
+
     /// Nothing gets through for now. Whoever sends gives up after a while.
     fn wait_at(&mut self, id: u64, to: usize) {
-        let patience = self.plan.tick.as_micros() as Us * Us::from(self.plan.init_ticks);
+        let patience = self.patience();
         let (now, at) = (
             self.now,
             self.now + self.rng.random_range(RETRY / 2..RETRY * 2),
@@ -433,6 +461,8 @@ impl World {
                 let options = super::machine::tree_options();
                 let parser = SnapParser::new(zxid, options, usize::MAX >> 1);
                 end.snapshot = Some((parser, BytesMut::new()));
+                let silence = Event::Silence { link: id, end: to };
+                self.queue.push(self.now, silence);
             }
             self.note(|| format!("link {id}: server {server} hears {}", shown(&packet)));
             self.seen.count(name(&packet));

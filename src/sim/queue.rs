@@ -31,6 +31,8 @@ pub(super) enum Event {
     },
     /// The next thing on its way to an end of a link arrives.
     Arrival { link: u64, end: usize },
+    /// An end that takes a snapshot looks whether it still hears something.
+    Silence { link: u64, end: usize },
     /// An election port takes what waits in its slot for another server.
     Post { from: ServerId, to: ServerId },
     /// A vote arrives.

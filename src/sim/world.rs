@@ -198,6 +198,7 @@ impl World {
             Event::Log { server, boot, job } => self.log_read(server, boot, job),
             Event::Dial { server, boot, dial } => self.dialled(server, boot, dial),
             Event::Arrival { link, end } => self.arrive(link, end),
+            Event::Silence { link, end } => self.watch_snapshot(link, end),
             Event::Post { from, to } => self.post(from, to),
             Event::Vote { from, to } => self.vote(from, to),
             Event::Meet { from, to } => self.meet(from, to),
