@@ -274,10 +274,20 @@ impl World {
             let order = &self.checks.order;
             let ended = before
                 .is_some_and(|id| order.ending.contains_key(&id) || order.closed.contains_key(&id));
+            // A server that is behind knows nothing of a session whose client has not seen anything of it yet, either.
+            let begun = before.and_then(|id| order.created.get(&id).copied());
+            let seen = Zxid(self.clients[client].last_zxid);
+            let unseen = begun.is_none_or(|begun| begun > seen);
+            if unseen && !ended {
+                self.seen
+                    .count("new session refused by a server that is behind");
+            }
             self.clients[client].forget();
-            return holds(ended, "a session lives until its end is agreed on", || {
-                format!("session {before:?} is refused, and nobody ended it")
-            });
+            return holds(
+                ended || unseen,
+                "a session lives until its end is agreed on",
+                || format!("session {before:?} is refused, and nobody ended it"),
+            );
         }
         self.note(|| format!("client {client} has session {session}"));
         self.seen.count(match before.is_some() {
