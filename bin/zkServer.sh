@@ -58,7 +58,7 @@ start() {
     [ -n "$ZOOPIDFILE" ] || fail_to_start "no dataDir in $ZOOCFG, and no ZOOPIDFILE"
     pid=$(cat "$ZOOPIDFILE" 2>/dev/null)
     if alive "$pid"; then
-        echo " already running as process $pid."
+        echo "already running as process $pid."
         exit 1
     fi
     mkdir -p "$(dirname "$ZOOPIDFILE")" "$ZOO_LOG_DIR"
@@ -195,7 +195,7 @@ restart)
     start
     ;;
 status) status ;;
-version) echo "Apache ZooKeeper, version $("$OXKEEPER_BIN" version)" ;;
+version) echo "Apache ZooKeeper, version $("$OXKEEPER_BIN" version | sed 's/, built on//')" ;;
 print-cmd)
     echo "\"$OXKEEPER_BIN\" server $autocreate${autocreate:+ }\"$ZOOCFG\" >> \"$daemon_out\" 2>&1 < /dev/null"
     ;;
