@@ -3,33 +3,13 @@
 //! Source: `FourLetterCommands`, `server.command.*`.
 
 use std::fmt::Write;
-use std::path::PathBuf;
-use std::sync::Arc;
 
+use super::{Admin, Mode, NOT_SERVING, version};
 use crate::base::Mono;
 use crate::config::ensemble::PeerAddress;
-use crate::config::{self, Config, HostPort, Membership};
+use crate::config::{self, HostPort, Membership};
 use crate::replica::conn::Conn;
-use crate::replica::gate::Gate;
-use crate::replica::status::{Counters, EnsembleStatus, LearnerCounts};
-use crate::runtime::clock::Clock;
-use crate::zab::io::Role;
-
-/// What the words tell about.
-pub struct Admin {
-    /// The tree, its watches and connections.
-    pub gate: Arc<Gate>,
-    /// What the server counts.
-    pub counters: Arc<Counters>,
-    /// What the server was started with.
-    pub config: Arc<Config>,
-    /// Folder of snapshots and folder of logs, absolute.
-    pub dirs: (PathBuf, PathBuf),
-    /// The process's clock.
-    pub clock: Clock,
-    /// When the server began to serve.
-    pub started: Mono,
-}
+use crate::replica::status::{EnsembleStatus, LearnerCounts};
 
 /// Every word Java knows, the bytes of a telnet interrupt among them.
 const WORDS: [[u8; 4]; 19] = [
@@ -39,32 +19,8 @@ const WORDS: [[u8; 4]; 19] = [
 ];
 const TELNET: [u8; 4] = [0xff, 0xf4, 0xff, 0xfd];
 
-/// The answer of a member that has no leader. Source: `AbstractFourLetterCommand.ZK_NOT_SERVING`.
-const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests";
-
 /// Words about the process alone.
 const NEEDS_NO_SERVICE: [[u8; 4]; 3] = [*b"envi", *b"gtmk", *b"stmk"];
-
-/// What a server is while it serves, in the words of `srvr`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Standalone,
-    Leader,
-    Follower,
-    Observer,
-}
-
-impl Mode {
-    /// As `Mode:` and `server_state` show it, and as a member shows it among its peers.
-    fn names(self) -> (&'static str, &'static str) {
-        match self {
-            Mode::Standalone => ("standalone", ""),
-            Mode::Leader => ("leader", "leading"),
-            Mode::Follower => ("follower", "following"),
-            Mode::Observer => ("observer", "observing"),
-        }
-    }
-}
 
 /// Whether these four bytes, first on a connection, are a word and not the length of a frame.
 pub fn is_word(bytes: [u8; 4]) -> bool {
@@ -81,7 +37,7 @@ pub fn answer(admin: &Admin, word: [u8; 4], conn: &Conn) -> String {
         return format!("{name} is not executed because it is not in the whitelist.\n");
     }
     let ensemble = admin.counters.ensemble();
-    let mode = admin.mode(&ensemble);
+    let mode = admin.mode_for_clients(&ensemble);
     match (&word, mode) {
         (b"ruok", _) => "imok".into(),
         (&TELNET, _) => String::new(),
@@ -99,29 +55,7 @@ pub fn answer(admin: &Admin, word: [u8; 4], conn: &Conn) -> String {
     }
 }
 
-/// Version line, as clients and tools parse it: up to the first comma, `x.y.z-` and a text.
-pub fn version() -> String {
-    format!(
-        "3.9.5-oxkeeper-{}, built on {}",
-        env!("CARGO_PKG_VERSION"),
-        env!("BUILD_DATE")
-    )
-}
-
 impl Admin {
-    /// What this server is, unless it serves nobody: a member without a leader, or a leader that leaves clients to the
-    /// others (`leaderServes=no`).
-    fn mode(&self, ensemble: &EnsembleStatus) -> Option<Mode> {
-        let Some(own) = &self.config.member else {
-            return Some(Mode::Standalone);
-        };
-        match ensemble.role? {
-            Role::Leading => own.leader_serves.then_some(Mode::Leader),
-            Role::Following => Some(Mode::Follower),
-            Role::Observing => Some(Mode::Observer),
-        }
-    }
-
     fn srvr(&self, mode: Mode, ensemble: &EnsembleStatus, with_clients: Option<&Conn>) -> String {
         let mut out = format!("Zookeeper version: {}\n", version());
         if let Some(own) = with_clients {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::{ask, server};
-use crate::admin::four_letter;
+use crate::admin;
 
 /// A server that takes the place of Apache ZooKeeper.
 ///
@@ -48,7 +48,7 @@ pub fn main() -> ExitCode {
         Some(Command::Server { properties, config }) => server::run(&properties, config.as_deref()),
         Some(Command::Ask { word, server }) => ask::run(&word, &server),
         Some(Command::Version) => {
-            println!("{}", four_letter::version());
+            println!("{}", admin::version());
             ExitCode::SUCCESS
         }
     }

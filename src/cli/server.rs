@@ -16,6 +16,7 @@ mod exit {
     pub const UNEXPECTED: u8 = 1;
     pub const INVALID_INVOCATION: u8 = 2;
     pub const DATA_FOLDER: u8 = 3;
+    pub const ADMIN_SERVER: u8 = 4;
     pub const QUORUM_PORT: u8 = 14;
 }
 
@@ -62,6 +63,7 @@ fn code_of(error: &StartError) -> u8 {
     match error {
         StartError::Storage(_) | StartError::Lock(_) => exit::DATA_FOLDER,
         StartError::Listen(_) => exit::QUORUM_PORT,
+        StartError::Admin(_) => exit::ADMIN_SERVER,
         StartError::Bind(_) | StartError::Address(..) | StartError::System(_) => exit::UNEXPECTED,
     }
 }
@@ -178,6 +180,9 @@ fn banner(config: &Config, server: &Server) {
         }
     }
     eprintln!("  clients  {clients}");
+    if let Some(address) = server.admin_address() {
+        eprintln!("  admin    http://{address}{}", config.admin_command_url);
+    }
     eprintln!("  data     {data}");
     if config.data_log_dir != config.data_dir {
         eprintln!("  log      {}", shown(&config.data_log_dir));

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::admin::four_letter::Admin;
+use crate::admin::Admin;
 use crate::base::Mono;
 use crate::replica::gate::Gate;
 use crate::replica::large::LargeRequests;

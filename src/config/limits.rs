@@ -92,6 +92,15 @@ pub const PEERS_UNNAMED: usize = 128;
 /// Servers outside the configuration that may be connected to the election port: observers with ids of their own.
 pub const ELECTION_STRANGERS: usize = 1 << 10;
 
+/// Connections to the AdminServer at once.
+pub const ADMIN_CONNECTIONS: usize = 256;
+
+/// Bytes of the head of a request to the AdminServer.
+pub const ADMIN_HEADER_BYTES: usize = 16 << 10;
+
+/// Commands of the AdminServer that look at the server at once.
+pub const ADMIN_LOOKS: usize = 2;
+
 const _: () = assert!(
     PEER_LINK_BYTES >= 2 * HISTORY_BYTES + 8 * JUTE_MAX_BUFFER,
     "a learner that gets the whole history at once has room for what is proposed meanwhile"

@@ -365,7 +365,7 @@ const REAL: [(&str, &str, &str, usize); 7] = [
          autopurge.purgeInterval=0\nmaxClientCnxns=60\nstandaloneEnabled=true\nadmin.enableServer=true\n\
          server.1=zoo1:2888:3888;2181\nserver.2=zoo2:2888:3888;2181\nserver.3=zoo3:2888:3888;2181\n",
         "3",
-        1,
+        0,
     ),
     (
         "a stateful set of Kubernetes",

@@ -11,6 +11,7 @@
 //! warning, because Java starts with it; a bad value of a known key is an error wherever Java
 //! refuses it.
 
+mod admin;
 pub mod ensemble;
 mod fill;
 mod java_order;

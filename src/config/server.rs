@@ -10,7 +10,7 @@ use super::lookup::Lookup;
 use super::member::Membership;
 use super::problem::{Invalid, Problem, Severity};
 use super::raw::RawConfig;
-use super::{fill, member, mode, security};
+use super::{admin, fill, member, mode, security};
 
 /// Texts a configuration is made of; whoever has a file system reads them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -253,6 +253,23 @@ pub struct Config {
     pub digest_alg: String,
     /// `4lw.commands.whitelist`.
     pub four_letter_whitelist: FourLetterWhitelist,
+
+    /// `admin.serverAddress` and `admin.serverPort`; `None`: no AdminServer.
+    pub admin_addr: Option<HostPort>,
+    /// Whether address or port of the AdminServer are written; otherwise the server starts also where they are taken.
+    pub admin_addr_is_written: bool,
+    /// `admin.commandURL`: path below which commands are; empty, or begins with a slash.
+    pub admin_command_url: String,
+    /// `admin.idleTimeout`: how long nothing may move on a connection to the AdminServer; `None`: for ever.
+    pub admin_idle_timeout: Option<Duration>,
+    /// `admin.snapshot.enabled`.
+    pub admin_snapshot_enabled: bool,
+    /// `admin.restore.enabled`.
+    pub admin_restore_enabled: bool,
+    /// `admin.rateLimiterIntervalInMS`: time between two snapshots, and between two restores.
+    pub admin_rate_interval: Duration,
+    /// `IPAuthenticationProvider.usexforwardedfor`: the address of who asks the AdminServer is in `X-Forwarded-For`.
+    pub ip_auth_forwarded_for: bool,
 }
 
 impl Config {
@@ -274,6 +291,7 @@ impl Config {
         fill::handshakes(&mut config, &mut lookup);
         fill::identities(&mut config, &mut lookup);
         fill::fatal_values(&mut lookup);
+        admin::fill(&mut config, &mut lookup);
         mode::decide(&mut config, &mut lookup, sources);
         security::check(&config, &mut lookup);
         member::neglected(&mut config, &mut lookup);

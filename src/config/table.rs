@@ -10,7 +10,6 @@ use super::keys::{Key, Kind, Scope, Support};
 const TLS: Support = NotYet("TLS");
 const SASL: Support = NotYet("SASL");
 const AUTH: Support = NotYet("pluggable authentication");
-const ADMIN: Support = NotYet("the admin server");
 const METRICS: Support = NotYet("the metrics provider");
 const AUDIT: Support = NotYet("the audit log");
 const THREADS: Support = NoEffect("work is not divided among threads as in Java");
@@ -252,7 +251,7 @@ pub(super) const KEYS: &[Key] = &[
     prop("security.auth_to_local", Text, ["DEFAULT", ""], SASL),
     prop("kinit", Text, ["/usr/bin/kinit", ""], SASL),
     prop("ensembleAuthName", Text, ["", ""], AUTH),
-    prop("IPAuthenticationProvider.usexforwardedfor", Bool, ["false", ""], ADMIN),
+    prop("IPAuthenticationProvider.usexforwardedfor", Bool, ["false", ""], Honoured),
     prop("fips-mode", Bool, ["true", ""], TLS),
     prop("ssl.authProvider", Text, ["x509", ""], TLS),
     prop("audit.enable", Bool, ["false", ""], AUDIT),
@@ -299,18 +298,18 @@ pub(super) const KEYS: &[Key] = &[
     prop("ssl.quorum.clientAuth", Text, ["need", ""], TLS),
     prop("ssl.quorum.handshakeDetectionTimeoutMillis", Int, ["5000", "ms"], TLS),
     // Admin server and diagnostics
-    prop("admin.enableServer", Bool, ["true", ""], ADMIN),
-    prop("admin.serverAddress", Text, ["0.0.0.0", ""], ADMIN),
-    prop("admin.serverPort", Int, ["8080", ""], ADMIN),
-    prop("admin.commandURL", Text, ["/commands", ""], ADMIN),
-    prop("admin.idleTimeout", Int, ["30000", "ms"], ADMIN),
-    prop("admin.httpVersion", Int, ["11", ""], ADMIN),
-    prop("admin.portUnification", Bool, ["false", ""], ADMIN),
-    prop("admin.forceHttps", Bool, ["false", ""], ADMIN),
-    prop("admin.needClientAuth", Bool, ["false", ""], ADMIN),
-    prop("admin.rateLimiterIntervalInMS", StrictDecimal, ["300000", "ms"], ADMIN),
-    prop("admin.snapshot.enabled", Bool, ["true", ""], ADMIN),
-    prop("admin.restore.enabled", Bool, ["true", ""], ADMIN),
+    prop("admin.enableServer", Text, ["true", ""], Honoured),
+    prop("admin.serverAddress", Text, ["0.0.0.0", ""], Honoured),
+    prop("admin.serverPort", Int, ["8080", ""], Honoured),
+    prop("admin.commandURL", Text, ["/commands", ""], Honoured),
+    prop("admin.idleTimeout", Int, ["30000", "ms"], Honoured),
+    prop("admin.httpVersion", Int, ["11", ""], TLS),
+    prop("admin.portUnification", Bool, ["false", ""], TLS),
+    prop("admin.forceHttps", Bool, ["false", ""], TLS),
+    prop("admin.needClientAuth", Bool, ["false", ""], TLS),
+    prop("admin.rateLimiterIntervalInMS", StrictDecimal, ["300000", "ms"], Honoured),
+    prop("admin.snapshot.enabled", Bool, ["true", ""], Honoured),
+    prop("admin.restore.enabled", Bool, ["true", ""], Honoured),
     prop("messageTracker.Enabled", Bool, ["false", ""], DIAGNOSTICS),
     prop("messageTracker.BufferSize", Int, ["10", "messages"], DIAGNOSTICS),
     prop("pathStats.*", Text, ["", ""], DIAGNOSTICS),

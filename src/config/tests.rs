@@ -505,9 +505,9 @@ fn digest_authentication_needs_a_hash_function_this_server_has() {
 fn what_is_not_built_is_named_unless_it_is_switched_off() {
     quiet("admin.enableServer=false\naudit.enable=false\n");
     warned(
-        "admin.serverPort=9000\nnio.numWorkerThreads=4\nflushDelay=5\n",
+        "audit.enable=true\nnio.numWorkerThreads=4\nflushDelay=5\n",
         &[
-            "zoo.cfg:3: admin.serverPort=9000: ignored: the admin server is not built yet",
+            "zoo.cfg:3: audit.enable=true: ignored: the audit log is not built yet",
             "zoo.cfg:4: nio.numWorkerThreads=4: no effect here: \
              work is not divided among threads as in Java",
             "zoo.cfg:5: flushDelay=5: no effect here: \
@@ -523,6 +523,32 @@ fn what_is_not_built_is_named_unless_it_is_switched_off() {
     assert_eq!(errors("peerType=voter\n").len(), 1);
     assert_eq!(errors("cnxTimeout=0x10\n").len(), 1);
     assert_eq!(errors("connection_throttle_drop_increase=much\n").len(), 1);
+}
+
+#[test]
+fn the_admin_server_is_on_unless_it_is_switched_off_in_so_many_words() {
+    let admin = |text: &str| {
+        let (config, _) = loaded(&sources(&format!("{MINIMAL}{text}")));
+        (
+            config.admin_addr.map(|addr| addr.port),
+            config.admin_addr_is_written,
+        )
+    };
+    assert_eq!(admin(""), (Some(8080), false));
+    assert_eq!(admin("admin.enableServer=False\n"), (Some(8080), false));
+    assert_eq!(admin("admin.enableServer=false\n"), (None, false));
+    assert_eq!(admin("admin.serverPort=0x2000\n"), (Some(8192), true));
+    assert_eq!(admin("admin.serverAddress=::1\n"), (Some(8080), true));
+    assert_eq!(admin("admin.commandURL=x\n"), (None, false));
+    assert_eq!(admin("admin.forceHttps=true\n"), (None, false));
+    assert_eq!(errors("admin.serverPort=65536\n").len(), 1);
+    warned(
+        "admin.portUnification=true\nadmin.httpVersion=11\n",
+        &[
+            "zoo.cfg:3: admin.portUnification=true: TLS is not built yet; the AdminServer takes HTTP alone",
+            "zoo.cfg:4: admin.httpVersion=11: ignored: TLS is not built yet",
+        ],
+    );
 }
 
 #[test]
@@ -852,6 +878,7 @@ fn defaults_written_out_change_nothing() {
         config,
         Config {
             zoo_cfg: text.into(),
+            admin_addr_is_written: true,
             ..quiet("")
         }
     );
@@ -864,6 +891,7 @@ fn other_value(key: &Key) -> String {
         ("snapshot.compression.method", _) => "gz".to_owned(),
         ("forceSync", _) => "no".to_owned(),
         ("skipACL", _) => "yes".to_owned(),
+        ("admin.enableServer", _) => "false".to_owned(),
         ("DigestAuthenticationProvider.digestAlg", _) => "SHA-256".to_owned(),
         ("dataDir" | "dataLogDir", _) => "/other".to_owned(),
         ("maxSessionTimeout", _) => "50000".to_owned(),

@@ -25,7 +25,8 @@ use super::mailbox::{Mailbox, Message};
 use super::ports::ListenError;
 use super::snapshotter::Snapshotter;
 use super::{entropy, shutdown};
-use crate::admin::four_letter::Admin;
+use crate::admin::Admin;
+use crate::admin::http::{self, AdminPort};
 use crate::auth::{AuthOptions, DigestAlg};
 use crate::base::{Mono, Now};
 use crate::client_port::throttle::{BucketOptions, ConnectionThrottle, Weights};
@@ -60,6 +61,9 @@ pub enum StartError {
     /// A port for the other servers cannot be had.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The AdminServer's port cannot be had.
+    #[error(transparent)]
+    Admin(#[from] http::BindError),
     /// The client port's address means nothing here.
     #[error("clientPortAddress={0}: cannot be resolved: {1}")]
     Address(String, io::Error),
@@ -79,6 +83,7 @@ pub struct Server {
     stop: Stop,
     tasks: TaskTracker,
     address: Option<SocketAddr>,
+    admin_address: Option<SocketAddr>,
     _locks: Vec<DataLock>,
 }
 
@@ -116,8 +121,8 @@ impl Server {
             clock,
             started: now.mono,
         });
-        let port = client_port(&config, &gate, &counters, &mailbox, admin, clock);
-        let listener = listen(&config)?;
+        let port = client_port(&config, &gate, &counters, &mailbox, admin.clone(), clock);
+        let fronts = Fronts::open(&config).await?;
         let log = Arc::new(LogQueue::default());
         let ports = open_ports(&config, &mailbox, &log).await?;
         let options = replica_options(&config, auth);
@@ -136,14 +141,7 @@ impl Server {
         let (threads, log_thread) = parts.start(replica)?;
 
         let (stop, tasks) = (Stop::default(), TaskTracker::new());
-        let address = match listener {
-            Some(listener) => {
-                let address = listener.address()?;
-                tasks.spawn(listener.run(port, stop.clone(), tasks.clone()));
-                Some(address)
-            }
-            None => None,
-        };
+        let (address, admin_address) = fronts.serve(port, admin, &stop, &tasks)?;
         start_purging(&config, disk, dirs, past.durable, &stop);
         Ok(Server {
             gate,
@@ -155,6 +153,7 @@ impl Server {
             stop,
             tasks,
             address,
+            admin_address,
             _locks: locks,
         })
     }
@@ -162,6 +161,11 @@ impl Server {
     /// Where clients connect, unless there is no client port.
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// Where the AdminServer listens, if there is one.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
     }
 
     /// Serves until SIGTERM or SIGINT, then finishes what was accepted.
@@ -439,6 +443,55 @@ fn listen(config: &Config) -> Result<Option<Listener>, StartError> {
         *port,
         config.client_port_listen_backlog,
     )?))
+}
+
+/// The ports of those who are no servers.
+struct Fronts {
+    clients: Option<Listener>,
+    admin: Option<AdminPort>,
+}
+
+impl Fronts {
+    async fn open(config: &Config) -> Result<Fronts, StartError> {
+        Ok(Fronts {
+            clients: listen(config)?,
+            admin: admin_port(config).await?,
+        })
+    }
+
+    /// Serves them; says where.
+    fn serve(
+        self,
+        port: Arc<ClientPort>,
+        admin: Arc<Admin>,
+        stop: &Stop,
+        tasks: &TaskTracker,
+    ) -> io::Result<(Option<SocketAddr>, Option<SocketAddr>)> {
+        let clients = self.clients.as_ref().map(Listener::address).transpose()?;
+        let operators = self.admin.as_ref().map(AdminPort::address).transpose()?;
+        if let Some(listener) = self.clients {
+            tasks.spawn(listener.run(port, stop.clone(), tasks.clone()));
+        }
+        if let Some(listener) = self.admin {
+            tasks.spawn(listener.run(admin, stop.clone(), tasks.clone()));
+        }
+        Ok((clients, operators))
+    }
+}
+
+/// Many servers on one machine have the same default: only who asks for a port cannot do without it.
+async fn admin_port(config: &Config) -> Result<Option<AdminPort>, http::BindError> {
+    let Some(HostPort { host, port }) = &config.admin_addr else {
+        return Ok(None);
+    };
+    match http::bind(host.as_deref().unwrap_or_default(), *port).await {
+        Ok(port) => Ok(Some(port)),
+        Err(error) if config.admin_addr_is_written => Err(error),
+        Err(error) => {
+            tracing::warn!("{error}; going on without it");
+            Ok(None)
+        }
+    }
 }
 
 fn resolve(host: &str) -> Result<IpAddr, StartError> {

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on has failed
 
+mod admin;
 mod ensemble;
 mod handshake;
 mod limits;

@@ -17,10 +17,14 @@ struct Program {
 
 impl Program {
     fn start(dir: &Path, port: u16) -> Program {
+        Program::with(dir, port, "admin.enableServer=false")
+    }
+
+    fn with(dir: &Path, port: u16, lines: &str) -> Program {
         let cfg = dir.join(format!("{port}.cfg"));
         let data = dir.join("data");
         let text = format!(
-            "dataDir={}\nclientPort={port}\nclientPortAddress=127.0.0.1\npreAllocSize=64\n",
+            "dataDir={}\nclientPort={port}\nclientPortAddress=127.0.0.1\npreAllocSize=64\n{lines}\n",
             data.display()
         );
         std::fs::write(&cfg, text).unwrap();
@@ -134,4 +138,15 @@ fn a_folder_has_one_server() {
         "the message names the folder: {said}"
     );
     assert_eq!(Client::open(address).create("/a", b"", 0).err(), 0);
+}
+
+#[test]
+fn a_port_of_the_admin_server_that_is_asked_for_and_taken_stops_the_start() {
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let lines = format!("admin.serverAddress=127.0.0.1\nadmin.serverPort={port}");
+    let dir = tempfile::tempdir().unwrap();
+    let (status, said) = Program::with(dir.path(), free_port(), &lines).end();
+    assert_eq!(status.code(), Some(4), "{said}");
+    assert!(said.contains(&format!("127.0.0.1:{port}")), "{said}");
 }

@@ -16,6 +16,8 @@ use super::rawzk::{Client, PATIENCE};
 /// Stops when dropped.
 pub struct TestServer {
     pub address: SocketAddr,
+    /// Where the AdminServer listens, if it is on.
+    pub admin: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     _dir: Option<TempDir>,
@@ -33,7 +35,11 @@ pub fn config(dir: &Path, lines: &str) -> Config {
     };
     let mut config = Config::parse(&sources).unwrap().config;
     let host = Some("127.0.0.1".to_owned());
-    config.client_addr = Some(HostPort { host, port: 0 });
+    config.client_addr = Some(HostPort {
+        host: host.clone(),
+        port: 0,
+    });
+    config.admin_addr = config.admin_addr.map(|_| HostPort { host, port: 0 });
     config
 }
 
@@ -60,13 +66,16 @@ impl TestServer {
                     Ok(server) => server,
                     Err(error) => return started.send(Err(error)).unwrap(),
                 };
-                started.send(Ok(server.address().unwrap())).unwrap();
+                let addresses = (server.address().unwrap(), server.admin_address());
+                started.send(Ok(addresses)).unwrap();
                 let _ = stopped.await;
                 server.stop().await;
             });
         });
+        let (address, admin) = answer.recv().unwrap()?;
         Ok(TestServer {
-            address: answer.recv().unwrap()?,
+            address,
+            admin,
             stop: Some(stop),
             thread: Some(thread),
             _dir: None,

@@ -1,13 +1,17 @@
 //! What a server says in each role. The texts are those of Java 3.9.5 servers, but for the version.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
 use crate::auth::AuthOptions;
 use crate::base::{Epoch, ServerId, WallMs};
-use crate::config::ConfigSources;
+use crate::config::{Config, ConfigSources};
+use crate::replica::gate::Gate;
 use crate::replica::status::ProposalSizes;
+use crate::runtime::clock::Clock;
 use crate::tree::{Tree, TreeOptions};
+use crate::zab::io::Role;
 use jute::txn::{CreateTxn, Txn, TxnHeader};
 
 const FOUR: &str = "4lw.commands.whitelist=*\ndataDir=/d\nclientPort=60405\ntickTime=500\nmaxClientCnxns=0\n\

@@ -1,0 +1,101 @@
+//! The table of the AdminServer's commands. A new one is a line here and a function.
+//!
+//! Source: `Commands`.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use hyper::Method;
+
+use super::Admin;
+use super::answer::{Answer, Call, Query};
+
+/// One command.
+pub struct Command {
+    /// What it answers to, the name it calls itself by first.
+    pub names: &'static [&'static str],
+    /// Whether a member without a leader cannot answer it.
+    pub needs_server: bool,
+    /// GET or POST.
+    pub method: Method,
+    /// What it does.
+    pub run: Run,
+}
+
+/// What a command does.
+#[derive(Clone, Copy)]
+pub enum Run {
+    /// Looks at the server and answers at once. Runs on a thread of its own.
+    Look(fn(&Admin, &Query) -> Answer),
+    /// May wait, take a body, and answer with a stream. Runs as a task: long work goes to `spawn_blocking`.
+    Act(fn(Arc<Admin>, Call) -> Acting),
+}
+
+/// An answer that is in work.
+pub type Acting = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+const fn get(names: &'static [&'static str], look: fn(&Admin, &Query) -> Answer) -> Command {
+    Command {
+        names,
+        needs_server: true,
+        method: Method::GET,
+        run: Run::Look(look),
+    }
+}
+
+/// A command that a member answers also without a leader.
+const fn always(names: &'static [&'static str], look: fn(&Admin, &Query) -> Answer) -> Command {
+    Command {
+        names,
+        needs_server: false,
+        method: Method::GET,
+        run: Run::Look(look),
+    }
+}
+
+/// Every command, in no order that matters.
+pub static COMMANDS: &[Command] = &[
+    get(&["is_read_only", "isro"], is_read_only),
+    get(&["ruok"], |_, _| Answer::default()),
+    always(&["system_properties", "sysp"], system_properties),
+];
+
+/// The command of this name or alias; upper and lower case matter.
+pub fn find(name: &str) -> Option<&'static Command> {
+    COMMANDS
+        .iter()
+        .find(|command| command.names.contains(&name))
+}
+
+impl Command {
+    /// What it calls itself in its answers.
+    pub fn name(&self) -> &'static str {
+        self.names.first().copied().unwrap_or_default()
+    }
+}
+
+fn is_read_only(_: &Admin, _: &Query) -> Answer {
+    let mut answer = Answer::default();
+    answer.put("read_only", false);
+    answer
+}
+
+/// Settings that Java keeps as system properties: there are none here.
+fn system_properties(_: &Admin, _: &Query) -> Answer {
+    Answer::default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_name_means_two_commands() {
+        let names: Vec<_> = COMMANDS.iter().flat_map(|command| command.names).collect();
+        let different: BTreeSet<_> = names.iter().collect();
+        assert_eq!(names.len(), different.len());
+    }
+}

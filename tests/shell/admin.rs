@@ -1,0 +1,106 @@
+//! The AdminServer over raw HTTP: what a probe, a script and a rude client get.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Instant;
+
+use super::rawzk::PATIENCE;
+use super::server::TestServer;
+
+/// One connection that sends `text` and reads until the server closes it.
+fn raw(address: SocketAddr, text: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    // A server that refuses early closes while this is still being sent.
+    let _ = stream.write_all(text.as_bytes());
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8(answer).unwrap()
+}
+
+fn ask(address: SocketAddr, method: &str, path: &str) -> String {
+    raw(
+        address,
+        &format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+    )
+}
+
+fn status(answer: &str) -> u16 {
+    answer[9..12].parse().unwrap()
+}
+
+fn body(answer: &str) -> &str {
+    answer.split_once("\r\n\r\n").unwrap().1
+}
+
+#[test]
+fn a_command_answers_in_javas_own_json() {
+    let server = TestServer::start("");
+    let answer = ask(server.admin.unwrap(), "GET", "/commands/isro?x=1");
+    assert_eq!(status(&answer), 200);
+    assert!(answer.contains("\r\ncontent-type: application/json\r\n"));
+    assert!(answer.contains("\r\ncontent-length: "));
+    let expected =
+        "{\n  \"read_only\" : false,\n  \"command\" : \"is_read_only\",\n  \"error\" : null\n}";
+    assert_eq!(body(&answer), expected);
+}
+
+#[test]
+fn commands_are_listed_and_everything_else_is_refused_politely() {
+    let server = TestServer::start("");
+    let admin = server.admin.unwrap();
+    let list = ask(admin, "GET", "/commands");
+    assert!(body(&list).contains("<a href=\"/commands/ruok\">ruok</a>\n<br/>\n"));
+    assert!(!list.contains("content-type"));
+    assert_eq!(body(&ask(admin, "GET", "/commands/")), body(&list));
+    let unknown = ask(admin, "GET", "/commands/RUOK");
+    assert_eq!(status(&unknown), 200);
+    assert!(body(&unknown).ends_with("\"error\" : \"Unknown command: RUOK\"\n}"));
+    let head = ask(admin, "HEAD", "/commands/ruok");
+    assert_eq!((status(&head), body(&head)), (200, ""));
+    for (method, path, expected) in [
+        ("GET", "/", 404),
+        ("GET", "/commandsruok", 404),
+        ("POST", "/commands/ruok", 405),
+        ("PUT", "/commands/ruok", 405),
+        ("TRACE", "/commands/ruok", 403),
+        ("TRACE", "/", 403),
+        ("PATCH", "/commands/ruok", 501),
+        ("GET", "/commands/%ff", 400),
+    ] {
+        assert_eq!(
+            status(&ask(admin, method, path)),
+            expected,
+            "{method} {path}"
+        );
+    }
+}
+
+#[test]
+fn connections_that_say_nothing_or_too_much_are_closed() {
+    let server = TestServer::start("admin.idleTimeout=300");
+    let admin = server.admin.unwrap();
+    let began = Instant::now();
+    assert_eq!(raw(admin, ""), "", "nothing said");
+    assert!(began.elapsed() < PATIENCE);
+    raw(admin, "GET /commands/ruok HTTP/1.1\r\nHost: x\r\n");
+    let kept = raw(admin, "GET /commands/ruok HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(status(&kept), 200, "and closed once it is idle");
+    let long = format!(
+        "GET /commands/ruok HTTP/1.1\r\nX: {}\r\n\r\n",
+        "x".repeat(100_000)
+    );
+    assert_eq!(status(&raw(admin, &long)), 431);
+    assert_eq!(status(&raw(admin, "\0\u{1}garbage\r\n\r\n")), 400);
+    assert_eq!(status(&ask(admin, "GET", "/commands/ruok")), 200);
+}
+
+#[test]
+fn it_can_be_off_and_elsewhere() {
+    assert_eq!(TestServer::start("admin.enableServer=false").admin, None);
+    let server = TestServer::start("admin.commandURL=/zk/admin");
+    let admin = server.admin.unwrap();
+    assert_eq!(status(&ask(admin, "GET", "/zk/admin/ruok")), 200);
+    assert_eq!(status(&ask(admin, "GET", "/commands/ruok")), 404);
+    assert!(ask(admin, "GET", "/zk/admin").contains("<a href=\"/zk/admin/ruok\">"));
+}
