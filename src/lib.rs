@@ -13,7 +13,8 @@
 //!   packets and the choice of synchronization are there for ensembles and not used yet.
 //! - [`replica`]: one server, whole: routes inputs to the layers above and their outputs onward.
 //! - [`runtime`]: threads, clocks, signals, and how the parts are put together.
-//! - [`client_port`], [`admin`], [`cli`]: what clients, operators and shells talk to.
+//! - [`client_port`], [`admin`], [`cli`]: what clients, operators and shells talk to. [`client`]: the
+//!   other end of a connection, for the commands that talk to servers.
 //! - `sim` (tests, and the binary `zksim`): whole ensembles from one seed; see `docs/simulator.md`.
 //!
 //! Words of our own: a *lane* is what a session's connection and the commit loop share; the *gate*
@@ -25,6 +26,7 @@ pub mod admin;
 pub mod auth;
 pub mod base;
 pub mod cli;
+pub mod client;
 pub mod client_port;
 pub mod config;
 pub mod prep;

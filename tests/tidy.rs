@@ -32,6 +32,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("client_port", &["*"]),
+    ("client", &["base", "config"]),
     ("admin", &["*"]),
     ("cli", &["*"]),
     (
@@ -47,6 +48,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const WORLDLY: &[&str] = &[
     "runtime/",
     "client_port/",
+    "client/",
     "admin/",
     "cli/",
     "testkit/scenario.rs",

@@ -76,6 +76,28 @@ impl ConnectResponse {
         }
     }
 
+    /// Decodes an answer, for clients. A password of any other length than 16 bytes is refused.
+    ///
+    /// # Errors
+    /// Bytes that do not decode.
+    pub fn read(r: &mut Reader) -> Result<Self, DecodeError> {
+        r.i32()?;
+        let (timeout, session_id, password) = (r.i32()?, r.i64()?, r.buffer()?);
+        let length = password.as_ref().map_or(-1, |bytes| bytes.len() as i32);
+        let password = password.as_deref().and_then(|bytes| bytes.try_into().ok());
+        Ok(ConnectResponse {
+            timeout,
+            session_id,
+            password: password.ok_or_else(|| {
+                DecodeError::from(Cause::Unknown(length)).within("ConnectResponse", "password")
+            })?,
+            read_only: match r.left() {
+                0 => None,
+                _ => Some(r.bool()?),
+            },
+        })
+    }
+
     /// Appends the response, protocol version 0 first.
     pub fn write(&self, w: &mut Writer<'_>) {
         w.i32(0);
