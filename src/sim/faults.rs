@@ -1,5 +1,7 @@
 //! What goes wrong, and how it ends.
 
+use std::collections::BTreeSet;
+
 use rand::Rng;
 
 use super::net::{Cut, Point, Port};
@@ -328,7 +330,7 @@ impl World {
     /// A server comes back with nothing, where everybody else has all that it ever promised.
     fn empty_disk(&mut self, server: ServerId, down: Us) {
         let votes = self.servers[&server].learner == LearnerType::Participant;
-        if votes && (self.plan.voters < 3 || !self.all_serve_alike(Some(server))) {
+        if votes && !self.can_lose_disk(server) {
             return;
         }
         self.seen.count(match votes {
@@ -344,6 +346,30 @@ impl World {
             disk.emptied();
         }
         self.queue.push(self.now + down, Event::Boot { server });
+    }
+
+    /// Whether the ensemble can do without the disk of a voter: all other voters serve in one epoch, and each of their
+    /// disks has what this one has. That its leader has heard of the quorum is not enough: an acknowledgement of this
+    /// voter may be on its way, and will be counted, while another voter has not got that proposal yet.
+    fn can_lose_disk(&self, voter: ServerId) -> bool {
+        let mut epochs = BTreeSet::new();
+        for (id, machine) in &self.servers {
+            if *id == voter || machine.learner != LearnerType::Participant {
+                continue;
+            }
+            let peer = machine
+                .process
+                .as_ref()
+                .map(|process| process.replica.peer());
+            let Some(peer) = peer.filter(|peer| peer.is_serving()) else {
+                return false;
+            };
+            epochs.insert(peer.epoch());
+            if !self.checks.disks[id].outlasts(&self.checks.disks[&voter]) {
+                return false;
+            }
+        }
+        self.plan.voters >= 3 && epochs.len() == 1
     }
 
     /// The faults stop: everything that was broken is repaired, everybody who was down starts.

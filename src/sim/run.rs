@@ -105,7 +105,7 @@ impl World {
             }
             let told = |client: &Client| client.told_lately > 0 && !client.closing;
             let told = self.clients.iter().all(told);
-            if told && self.all_serve_alike(None) {
+            if told && self.all_serve_alike() {
                 return self.now - since;
             }
         }
@@ -129,7 +129,7 @@ impl World {
         self.run_until(until);
         // A container or a session may be on its way out just now.
         for _ in 0..50 {
-            if self.all_serve_alike(None) || self.broken().is_some() {
+            if self.all_serve_alike() || self.broken().is_some() {
                 break;
             }
             let until = self.now + 100_000;
@@ -143,7 +143,7 @@ impl World {
 
     fn judge_the_end(&mut self, living: &[crate::base::SessionId]) -> Held {
         holds(
-            self.all_serve_alike(None),
+            self.all_serve_alike(),
             "the ensemble stays together at rest",
             || "not everybody serves at the same position".to_owned(),
         )?;

@@ -248,14 +248,11 @@ impl World {
         )
     }
 
-    /// Whether every server serves in one epoch at one zxid, with nothing on its way to a disk. One may be left out.
-    pub(super) fn all_serve_alike(&self, but: Option<ServerId>) -> bool {
+    /// Whether every server serves in one epoch at one zxid, with nothing on its way to a disk.
+    pub(super) fn all_serve_alike(&self) -> bool {
         let mut alike = None;
-        for (id, machine) in &self.servers {
+        for machine in self.servers.values() {
             let Some(process) = &machine.process else {
-                if Some(*id) == but {
-                    continue;
-                }
                 return false;
             };
             let peer = process.replica.peer();

@@ -156,6 +156,16 @@ impl DiskModel {
         self.doubtful.append(&mut self.asked);
     }
 
+    /// Whether nothing that the server of another disk promised is lost with that disk, if this one's server serves.
+    ///
+    /// Of two logs that end in one epoch the shorter one is the beginning of the other. What ends in an epoch before
+    /// the one that is served here, and is not part of its history, nobody counts any more.
+    pub(in crate::sim) fn outlasts(&self, other: &DiskModel) -> bool {
+        self.end() >= other.end()
+            && self.accepted >= other.accepted
+            && self.current >= other.current
+    }
+
     /// The disk was emptied.
     pub(in crate::sim) fn emptied(&mut self) {
         *self = DiskModel::new(Zxid::ZERO);
@@ -269,5 +279,44 @@ impl DiskModel {
             "E1: the accepted epoch is durable before its answer",
             || format!("server {server} answers while {asked:?} is on its way to the disk"),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk(epochs: (i32, i32), durable: &[i64]) -> DiskModel {
+        let mut disk = DiskModel::new(Zxid(0x1_0000_0005));
+        (disk.accepted, disk.current) = (Epoch(epochs.0.into()), Epoch(epochs.1.into()));
+        disk.durable = durable.iter().map(|zxid| Zxid(*zxid)).collect();
+        disk
+    }
+
+    #[test]
+    fn a_disk_outlasts_another_that_promised_no_more() {
+        let here = disk((2, 2), &[0x2_0000_0001, 0x2_0000_0002]);
+        assert!(here.outlasts(&disk((2, 2), &[0x2_0000_0001, 0x2_0000_0002])));
+        assert!(here.outlasts(&disk((2, 2), &[0x2_0000_0001])));
+        assert!(here.outlasts(&DiskModel::new(Zxid::ZERO)));
+        // Nobody counts any more what is not in the history of the epoch that is served.
+        assert!(here.outlasts(&disk((1, 1), &[0x1_0000_0006])));
+        let more = disk((2, 2), &[0x2_0000_0001, 0x2_0000_0002, 0x2_0000_0003]);
+        assert!(
+            !here.outlasts(&more),
+            "an acknowledgement may be on its way"
+        );
+        assert!(
+            !here.outlasts(&disk((3, 2), &[])),
+            "so may an accepted epoch"
+        );
+        assert!(!here.outlasts(&disk((3, 3), &[])));
+    }
+
+    #[test]
+    fn what_is_not_durable_here_is_not_here() {
+        let mut here = disk((2, 2), &[0x2_0000_0001]);
+        here.asked.insert(Zxid(0x2_0000_0002));
+        assert!(!here.outlasts(&disk((2, 2), &[0x2_0000_0001, 0x2_0000_0002])));
     }
 }

@@ -2,6 +2,7 @@
 
 mod mistakes;
 
+use super::plan::{Fault, Plan};
 use super::run::guarded;
 use super::{Coverage, Options};
 
@@ -51,3 +52,35 @@ fn the_same_seed_gives_the_same_run() {
     assert_eq!(one.trace, other.trace);
     assert_eq!((one.steps, one.simulated), (other.steps, other.simulated));
 }
+
+/// Voters that lose their disks while what they acknowledged is on its way to a leader, and others are behind.
+fn forgetful(plan: &mut Plan) {
+    (plan.voters, plan.observers, plan.clients) = (5, 0, 4);
+    (plan.think, plan.fault_gap, plan.faulty) = (20_000, 60_000, 12_000_000);
+    (plan.delay, plan.spike, plan.sync_time) = ((500, 20_000), 0.02, (50, 500));
+    plan.faults = vec![
+        (Fault::EmptyDisk, 30),
+        (Fault::Partial, 4),
+        (Fault::SlowNet, 2),
+    ];
+}
+
+#[test]
+fn a_voter_loses_its_disk_only_where_all_that_it_promised_is_elsewhere() {
+    let options = Options {
+        change: Some(forgetful),
+        ..Options::default()
+    };
+    let mut lost = 0;
+    for seed in 0..SEEDS_OF_FORGETFUL {
+        let report = guarded(seed, &options);
+        lost += report.coverage.of("fault: voter with an empty disk");
+        if let Some(broken) = report.broken {
+            panic!("seed {seed}: {broken}");
+        }
+    }
+    println!("{lost} disks were lost");
+    assert!(lost >= 20, "only {lost} disks were lost");
+}
+
+const SEEDS_OF_FORGETFUL: u64 = 8;
