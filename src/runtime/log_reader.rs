@@ -83,7 +83,7 @@ impl LogReading {
 
     fn read(&self, cursor: &mut LogCursor, after: Zxid, upto: Zxid) -> Option<Vec<Logged>> {
         let most = limits::LOG_READ_BYTES;
-        match cursor.read_after(&*self.disk, &self.dirs.log, after, upto, most) {
+        match cursor.read_after(&*self.disk, &self.dirs, after, upto, most) {
             Ok(records) => {
                 let logged = records.into_iter().map(|(zxid, txn)| Logged { zxid, txn });
                 Some(logged.collect())

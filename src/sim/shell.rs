@@ -634,7 +634,7 @@ impl World {
         let (disk, dirs) = (machine.disk(), &machine.dirs);
         let input = match job {
             LogJob::Read { link, after, upto } => {
-                let read = cursor::read_after(disk.as_ref(), &dirs.log, after, upto, READ_BYTES);
+                let read = cursor::read_after(disk.as_ref(), dirs, after, upto, READ_BYTES);
                 let records = read.ok().map(|records| {
                     let logged = |(zxid, txn)| Logged { zxid, txn };
                     records.into_iter().map(logged).collect()

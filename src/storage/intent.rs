@@ -176,12 +176,7 @@ pub(super) fn drop_received(disk: &dyn Disk, dir: &Path) -> Result<(), StorageEr
 
 /// Zxid of the newest snapshot that was received: the log may have a hole before it, and none behind it.
 pub(super) fn received(disk: &dyn Disk, dirs: &Dirs) -> Result<Option<Zxid>, StorageError> {
-    received_in(disk, &dirs.log)
-}
-
-/// As [`received`], for those who know only the folder of the logs.
-pub(super) fn received_in(disk: &dyn Disk, log_dir: &Path) -> Result<Option<Zxid>, StorageError> {
-    let path = log_dir.join(INSTALLED);
+    let path = dirs.log.join(INSTALLED);
     let Some(bytes) = atomic::read_small(disk, &path, LONGEST)? else {
         return Ok(None);
     };

@@ -85,4 +85,4 @@ fn sync(disk: &dyn Disk, dir: &std::path::Path, changed: bool) -> Result<(), Sto
 }
 
 /// Fewer are never kept. Source: `PurgeTxnLog.purge`.
-const KEPT_MIN: usize = 3;
+pub(super) const KEPT_MIN: usize = 3;

@@ -9,7 +9,7 @@ fn zxids(records: &[(Zxid, Bytes)]) -> Vec<i64> {
 }
 
 fn read(disk: &SimDisk, after: i64, upto: i64, max_bytes: usize) -> Result<Vec<i64>, StorageError> {
-    let records = read_after(disk, &dirs().log, Zxid(after), Zxid(upto), max_bytes)?;
+    let records = read_after(disk, &dirs(), Zxid(after), Zxid(upto), max_bytes)?;
     Ok(zxids(&records))
 }
 
@@ -41,7 +41,7 @@ fn records_come_in_order_across_files_and_within_the_limits() {
     assert_eq!(read(&disk, 3, 4, 1 << 20).unwrap(), [4]);
     assert_eq!(read(&disk, 2, 7, 1 << 20).unwrap(), [3, 4, 5, 6, 7]);
     assert_eq!(read(&disk, 2, 7, 0).unwrap(), [3]);
-    let one = read_after(&disk, &dirs().log, Zxid(2), Zxid(3), 0).unwrap()[0]
+    let one = read_after(&disk, &dirs(), Zxid(2), Zxid(3), 0).unwrap()[0]
         .1
         .len();
     assert_eq!(read(&disk, 2, 9, one + 1).unwrap(), [3, 4]);
@@ -66,7 +66,7 @@ fn a_cursor_goes_on_where_it_was_while_the_log_is_written() {
         let upto = server.log.synced().unwrap();
         while at < upto.0 {
             let records = cursor
-                .read_after(&disk, &dirs().log, Zxid(at), upto, 700)
+                .read_after(&disk, &dirs(), Zxid(at), upto, 700)
                 .unwrap();
             let expected: Vec<i64> = (at + 1..).take(records.len()).collect();
             assert_eq!(zxids(&records), expected);
@@ -75,7 +75,7 @@ fn a_cursor_goes_on_where_it_was_while_the_log_is_written() {
     }
     // Anywhere else, too.
     let records = cursor
-        .read_after(&disk, &dirs().log, Zxid(2), Zxid(4), 700)
+        .read_after(&disk, &dirs(), Zxid(2), Zxid(4), 700)
         .unwrap();
     assert_eq!(zxids(&records), [3, 4]);
 }
@@ -130,6 +130,24 @@ fn a_later_epoch_begins_with_its_first_record() {
     assert!(!probe(&disk, &dirs(), Zxid(8), 0.0).unwrap());
 }
 
+/// Puts a snapshot of `zxid` in the place of everything on the disk.
+fn begin_at(disk: &SimDisk, server: &mut Server, zxid: Zxid) {
+    for name in disk.list(&dirs().data).unwrap() {
+        disk.remove(&in_folder(&name)).unwrap();
+    }
+    server.log.close();
+    server.log.continue_after(zxid);
+    server.zxid = zxid;
+    server.tree.set_last_zxid(zxid);
+    server.snapshot().unwrap();
+}
+
+fn names(disk: &SimDisk) -> Vec<String> {
+    let mut names = disk.list(&dirs().data).unwrap();
+    names.sort();
+    names
+}
+
 #[test]
 fn epochs_that_were_purged_are_not_taken_for_empty_ones() {
     let (disk, mut server) = three_files();
@@ -141,9 +159,13 @@ fn epochs_that_were_purged_are_not_taken_for_empty_ones() {
     }
     let marker = Zxid(1 << 32);
     assert!(probe(&disk, &dirs(), marker, 0.0).unwrap());
-    for name in ["log.1", "log.4", "log.7", "log.200000001"] {
-        disk.remove(&in_folder(name)).unwrap();
+    for n in 0..3 {
+        server.snapshot().unwrap();
+        server.create(&format!("/more{n}"), b"");
+        server.sync();
     }
+    crate::storage::purge::purge(&disk, &dirs(), 3).unwrap();
+    assert_eq!(names(&disk)[0], "log.300000001");
     assert!(!probe(&disk, &dirs(), marker, 0.0).unwrap());
     assert!(is_missing(read(&disk, marker.0, 0x3_0000_0001, 1 << 20)));
     // What comes right behind a marker is missing nothing.
@@ -152,6 +174,62 @@ fn epochs_that_were_purged_are_not_taken_for_empty_ones() {
         read(&disk, 0x3_0000_0000, 0x3_0000_0001, 1 << 20).unwrap(),
         [0x3_0000_0001]
     );
+}
+
+#[test]
+fn a_log_that_begins_with_a_later_epoch_behind_a_kept_snapshot_is_whole() {
+    let (disk, mut server) = three_files();
+    let base = Zxid(0x1_ffff_ff1e);
+    begin_at(&disk, &mut server, base);
+    server.zxid = Zxid(0x2_0000_0000);
+    server.create("/epoch2", b"");
+    server.create("/more", b"");
+    server.sync();
+    assert_eq!(names(&disk), ["log.200000001", "snapshot.1ffffff1e"]);
+    let all = [0x2_0000_0001, 0x2_0000_0002];
+    assert_eq!(read(&disk, base.0, all[1], 1 << 20).unwrap(), all);
+    assert_eq!(read(&disk, base.0 + 1, all[1], 1 << 20).unwrap(), all);
+    assert!(
+        is_missing(read(&disk, base.0 - 1, all[1], 1 << 20)),
+        "the snapshot holds something behind it"
+    );
+    // Not in the log, so that nobody knows whether it is in the history; a marker behind the snapshot is.
+    assert!(!probe(&disk, &dirs(), base, 0.0).unwrap());
+    let marker = Zxid(0x1_0000_0000);
+    assert!(!probe(&disk, &dirs(), marker, 0.0).unwrap());
+    begin_at(&disk, &mut server, marker);
+    server.zxid = Zxid(0x2_0000_0000);
+    server.create("/epoch2", b"");
+    server.sync();
+    assert!(probe(&disk, &dirs(), marker, 0.0).unwrap());
+}
+
+#[test]
+fn a_snapshot_that_a_purge_may_have_begun_with_does_not_vouch_for_the_log() {
+    let (disk, mut server) = three_files();
+    let base = Zxid(0x1_ffff_ff1e);
+    begin_at(&disk, &mut server, base);
+    let name = in_folder("snapshot.1ffffff1e");
+    let whole = disk.get(&name).unwrap();
+    for epoch in 2..5 {
+        server.zxid = Zxid(epoch << 32);
+        server.create(&format!("/epoch{epoch}"), b"");
+        server.sync();
+        let upto = server.zxid.0;
+        let first = [0x2_0000_0001];
+        assert_eq!(read(&disk, base.0, first[0], 1 << 20).unwrap(), first);
+        disk.put(&name, &whole[..whole.len() - 3]);
+        let torn = read(&disk, base.0, upto, 1 << 20);
+        assert!(is_missing(torn), "no purge counts a snapshot that is torn");
+        disk.put(&name, &whole);
+        server.snapshot().unwrap();
+    }
+    // Java's purge removes logs first: here it was interrupted behind the first one.
+    assert_eq!(names(&disk)[0], "log.200000001");
+    disk.remove(&in_folder("log.200000001")).unwrap();
+    assert!(is_missing(read(&disk, base.0, 0x4_0000_0001, 1 << 20)));
+    let kept = read(&disk, 0x2_0000_0001, 0x4_0000_0001, 1 << 20).unwrap();
+    assert_eq!(kept, [0x3_0000_0001, 0x4_0000_0001]);
 }
 
 #[test]
@@ -195,7 +273,7 @@ fn a_log_is_usable_if_it_holds_the_learners_end_and_costs_less_than_a_snapshot()
     assert!(!usable(&disk, 10, 0.0), "not in the log");
     // Padding (16 KiB a file) does not count.
     let snapshot = disk.get(&in_folder("snapshot.0")).unwrap().len();
-    let record = read_after(&disk, &dirs().log, Zxid(8), Zxid(9), 0).unwrap()[0]
+    let record = read_after(&disk, &dirs(), Zxid(8), Zxid(9), 0).unwrap()[0]
         .1
         .len()
         + 13;
@@ -216,7 +294,7 @@ fn zk_1489_a_cursor_survives_a_cut_of_the_log_below_it() {
     let (disk, mut server) = three_files();
     let mut cursor = LogCursor::new();
     let read = |cursor: &mut LogCursor, after, upto| {
-        cursor.read_after(&disk, &dirs().log, Zxid(after), Zxid(upto), 1 << 20)
+        cursor.read_after(&disk, &dirs(), Zxid(after), Zxid(upto), 1 << 20)
     };
     read(&mut cursor, 3, 9).unwrap();
     server.log.close();

@@ -2,7 +2,7 @@
 
 use super::reader::{LogReader, Step};
 use crate::base::Zxid;
-use crate::storage::{Dirs, Disk, StorageError, intent, names};
+use crate::storage::{Dirs, Disk, StorageError, intent, names, purge, snapshot};
 use bytes::Bytes;
 use std::path::{Path, PathBuf};
 
@@ -31,23 +31,25 @@ impl LogCursor {
     pub fn read_after(
         &mut self,
         disk: &dyn Disk,
-        log_dir: &Path,
+        dirs: &Dirs,
         after: Zxid,
         upto: Zxid,
         max_bytes: usize,
     ) -> Result<Vec<(Zxid, Bytes)>, StorageError> {
         let missing = |what: String| StorageError::NotInLog {
-            dir: log_dir.to_path_buf(),
+            dir: dirs.log.clone(),
             after,
             what,
         };
-        if let Some(received) = intent::received_in(disk, log_dir)?.filter(|zxid| after < *zxid) {
+        if let Some(received) = intent::received(disk, dirs)?.filter(|zxid| after < *zxid) {
             return Err(missing(format!("a snapshot of {received} was received")));
         }
         let (mut last, mut bytes) = (after, 0);
         let mut records = Vec::new();
-        let reaches_back = reaches_back(disk, log_dir, after)?;
-        for (path, offset) in self.files_behind(disk, log_dir, after)? {
+        let files = self.files_behind(disk, &dirs.log, after)?;
+        // Only now: what was not purged yet is in the list.
+        let is_all_there = nothing_is_purged(disk, dirs, after)?;
+        for (path, offset) in files {
             let mut reader = LogReader::open_at(disk, &path, offset)?;
             while let Step::Record(record) = reader.step()? {
                 if record.zxid <= last {
@@ -56,7 +58,7 @@ impl LogCursor {
                 if record.zxid > upto {
                     break;
                 }
-                let certain = !records.is_empty() || reaches_back;
+                let certain = !records.is_empty() || is_all_there;
                 if !follows(record.zxid, last) || !(certain || is_next(record.zxid, last)) {
                     return Err(missing(format!(
                         "{} comes right behind {last}",
@@ -105,18 +107,18 @@ impl LogCursor {
 /// As [`LogCursor::read_after`].
 pub fn read_after(
     disk: &dyn Disk,
-    log_dir: &Path,
+    dirs: &Dirs,
     after: Zxid,
     upto: Zxid,
     max_bytes: usize,
 ) -> Result<Vec<(Zxid, Bytes)>, StorageError> {
-    LogCursor::new().read_after(disk, log_dir, after, upto, max_bytes)
+    LogCursor::new().read_after(disk, dirs, after, upto, max_bytes)
 }
 
 /// Whether the log can be read on from the end of a learner's log, `learner`, and that costs no more than
 /// `snapshot_size_factor` times the newest snapshot: the log holds a record of that zxid, unless it is the marker of an
-/// epoch (counter 0), which no log holds: then it reaches back beyond it, or begins right behind it. And no record
-/// behind it is missing within its epoch.
+/// epoch (counter 0), which no log holds: then nothing behind it can have been purged, or the log begins right behind
+/// it. And no record behind it is missing within its epoch.
 ///
 /// A negative factor means never, one of 0, or no snapshot, that any cost is fine. What counts is the bytes of
 /// the records behind `learner`. The log may be written meanwhile.
@@ -140,8 +142,9 @@ pub fn probe(
     };
     let (mut last, mut bytes) = (learner, 0u64);
     let is_marker = learner.counter() == 0;
-    let mut found = is_marker && reaches_back(disk, &dirs.log, learner)?;
-    for path in files_behind(disk, &dirs.log, learner)? {
+    let files = files_behind(disk, &dirs.log, learner)?;
+    let mut found = is_marker && nothing_is_purged(disk, dirs, learner)?;
+    for path in files {
         let mut reader = LogReader::open(disk, &path)?;
         loop {
             let record = match reader.step() {
@@ -185,10 +188,25 @@ fn files_behind(
     Ok(behind.map(|(_, path)| path).collect())
 }
 
-/// Whether the log begins at or before `zxid`. If not, whole epochs may have been purged between the two.
-fn reaches_back(disk: &dyn Disk, log_dir: &Path, zxid: Zxid) -> Result<bool, StorageError> {
-    let files = names::sorted(disk, log_dir, names::parse_log)?;
-    Ok(files.first().is_some_and(|(first, _)| *first <= zxid))
+/// Whether it is certain that no purge took away anything behind `zxid` before this is asked: then a first record of a
+/// later epoch comes right behind it, and no whole epochs are missing between the two.
+///
+/// A purge keeps the three newest complete snapshots or more, and the log behind them, so that one of those at or
+/// before `zxid` is proof; an older one is none: Java's purge takes logs first, and may have been interrupted. The
+/// other proof is a log that begins at or before `zxid`. Holes that received snapshots leave are not looked for.
+/// Source: `PurgeTxnLog.purge`, `DatadirCleanupManager`.
+fn nothing_is_purged(disk: &dyn Disk, dirs: &Dirs, zxid: Zxid) -> Result<bool, StorageError> {
+    let files = names::sorted(disk, &dirs.log, names::parse_log)?;
+    if files.first().is_some_and(|(first, _)| *first <= zxid) {
+        return Ok(true);
+    }
+    let snapshots = names::sorted(disk, &dirs.data, names::parse_snapshot)?;
+    for (of, path) in snapshots.iter().rev().take(purge::KEPT_MIN) {
+        if *of <= zxid && snapshot::looks_complete(disk, path)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn is_next(zxid: Zxid, last: Zxid) -> bool {
