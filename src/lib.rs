@@ -6,6 +6,7 @@
 //!
 //! - `jute` (a crate of its own): the wire and the files, each record declared once.
 //! - [`base`]: zxids, ids, paths, points in time. [`config`]: texts to one immutable value.
+//!   [`metrics`]: what a server counts and measures.
 //! - [`tree`]: the znodes, one writer. [`watch`], [`session`], [`auth`]: who watches, lives, may.
 //!   [`prep`]: judges writes against the tree and what is pending.
 //! - [`storage`]: Java's files, through one narrow door to the disk.
@@ -29,6 +30,7 @@ pub mod cli;
 pub mod client;
 pub mod client_port;
 pub mod config;
+pub mod metrics;
 pub mod prep;
 pub mod replica;
 pub mod runtime;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("base", &[]),
     ("config", &["base"]),
+    ("metrics", &["base"]),
     ("tree", &["base"]),
     ("watch", &["base", "tree"]),
     ("session", &["base"]),
@@ -20,15 +21,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "replica",
         &[
-            "base", "config", "tree", "watch", "session", "auth", "prep", "storage", "zab",
+            "base", "config", "metrics", "tree", "watch", "session", "auth", "prep", "storage",
+            "zab",
         ],
     ),
     ("runtime/wiring.rs", &["*"]),
     (
         "runtime",
         &[
-            "base", "config", "tree", "watch", "session", "auth", "prep", "storage", "zab",
-            "replica",
+            "base", "config", "metrics", "tree", "watch", "session", "auth", "prep", "storage",
+            "zab", "replica",
         ],
     ),
     ("client_port", &["*"]),
@@ -38,8 +40,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "sim",
         &[
-            "base", "config", "tree", "watch", "session", "auth", "prep", "storage", "zab",
-            "replica",
+            "base", "config", "metrics", "tree", "watch", "session", "auth", "prep", "storage",
+            "zab", "replica",
         ],
     ),
 ];

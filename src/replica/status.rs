@@ -1,11 +1,13 @@
 //! What the server counts and what it is in its ensemble, for four-letter words and metrics.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::RwLock;
 
 use crate::base::{Epoch, Mono, ServerId};
+use crate::metrics::Metrics;
 use crate::zab::io::Role;
 
 /// A server's place in its ensemble, as one picture. The default is that of a server without a leader.
@@ -84,6 +86,8 @@ impl ProposalSizes {
 /// Source: `ServerStats`.
 #[derive(Debug, Default)]
 pub struct Counters {
+    /// Everything that is counted and measured for operators.
+    pub metrics: Arc<Metrics>,
     received: AtomicU64,
     sent: AtomicU64,
     in_loop: AtomicI64,
