@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{ask, server};
+use super::{ask, backup, restore, server};
 use crate::admin;
 
 /// A server that takes the place of Apache ZooKeeper.
@@ -37,6 +37,10 @@ enum Command {
         #[arg(value_name = "HOST:PORT", default_value = "127.0.0.1:2181")]
         server: String,
     },
+    /// Back up a server's data to a folder, more of it with each run; verify and list backups.
+    Backup(backup::BackupArgs),
+    /// Restore a backup into a data folder, up to its end, a zxid or a time.
+    Restore(restore::RestoreArgs),
     /// Print the version as four-letter words show it.
     Version,
 }
@@ -47,6 +51,8 @@ pub fn main() -> ExitCode {
         None => server::run(&[], None),
         Some(Command::Server { properties, config }) => server::run(&properties, config.as_deref()),
         Some(Command::Ask { word, server }) => ask::run(&word, &server),
+        Some(Command::Backup(args)) => backup::run(&args),
+        Some(Command::Restore(args)) => restore::run(&args),
         Some(Command::Version) => {
             println!("{}", admin::version());
             ExitCode::SUCCESS

@@ -2,6 +2,8 @@
 
 mod args;
 mod ask;
+mod backup;
+mod restore;
 mod server;
 
 pub use args::main;

@@ -57,7 +57,8 @@ impl DataLock {
     }
 }
 
-const NAME: &str = "oxkeeper.lock";
+/// Name of the lock file.
+pub(super) const NAME: &str = "oxkeeper.lock";
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 pub mod clock;
 mod commit_loop;
-mod data_lock;
+pub mod data_lock;
 mod durable;
 pub mod election_links;
 mod ensemble;
@@ -12,6 +12,7 @@ mod log_writer;
 pub mod mailbox;
 pub mod peer_links;
 pub mod ports;
+pub mod restored;
 mod shutdown;
 mod snapshot_streams;
 mod snapshotter;

@@ -99,6 +99,12 @@ impl Server {
         let clock = Clock;
         let disk: Arc<dyn Disk> = Arc::new(OsDisk);
         let dirs = Dirs::new(&config.data_dir, &config.data_log_dir);
+        for kept in super::restored::complete(&config.data_dir)? {
+            tracing::warn!(
+                "{}: a restore was interrupted and is completed; this is what was there before",
+                kept.display()
+            );
+        }
         dirs.prepare(&*disk, config.datadir_autocreate)?;
         let locks = lock(&dirs)?;
         let mut recovered = recover(&disk, &dirs, &config)?;

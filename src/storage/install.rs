@@ -45,3 +45,18 @@ pub fn install(
         bytes: written.map_or(0, |written| written.bytes),
     })
 }
+
+/// Zxid of the newest snapshot that took the place of everything before it, if any did: what is older in the log does
+/// not lead there.
+///
+/// # Errors
+/// What the disk says.
+pub fn received(disk: &dyn Disk, dirs: &Dirs) -> Result<Option<Zxid>, StorageError> {
+    intent::received(disk, dirs)
+}
+
+/// Whether a truncation or an installation was begun and is not complete: the next start of the server completes it,
+/// and until then the files do not belong together.
+pub fn is_interrupted(disk: &dyn Disk, dirs: &Dirs) -> bool {
+    intent::is_open(disk, dirs)
+}

@@ -174,6 +174,11 @@ pub(super) fn drop_received(disk: &dyn Disk, dir: &Path) -> Result<(), StorageEr
     Ok(())
 }
 
+/// Whether a truncation or an installation was begun and is not complete.
+pub(super) fn is_open(disk: &dyn Disk, dirs: &Dirs) -> bool {
+    disk.open(&dirs.log.join(INTENT)).is_ok()
+}
+
 /// Zxid of the newest snapshot that was received: the log may have a hole before it, and none behind it.
 pub(super) fn received(disk: &dyn Disk, dirs: &Dirs) -> Result<Option<Zxid>, StorageError> {
     let path = dirs.log.join(INSTALLED);

@@ -38,9 +38,9 @@ pub mod txnlog;
 
 pub use disk::{Disk, DiskFile, MemoryFile};
 pub use error::StorageError;
-pub use names::{Dirs, INITIALIZE, VERSION_DIR};
+pub use names::{Dirs, INITIALIZE, VERSION_DIR, log_name, logs, snapshot_name, snapshots};
 pub use os_disk::OsDisk;
-pub use recover::{Base, RecoverOptions, Recovered, recover};
+pub use recover::{Base, DigestReport, RecoverOptions, Recovered, Rewound, recover, rewind};
 pub use truncate::{Truncated, Truncation, truncate_to};
 
 #[cfg(test)]

@@ -158,6 +158,22 @@ pub(super) fn of(path: &Path) -> &str {
     name.unwrap_or_default()
 }
 
+/// The log files of a folder with the zxids of their first records, in ascending order.
+///
+/// # Errors
+/// What the disk says.
+pub fn logs(disk: &dyn Disk, dir: &Path) -> Result<Vec<(Zxid, PathBuf)>, StorageError> {
+    sorted(disk, dir, parse_log)
+}
+
+/// The snapshots of a folder with the zxids in their names, in ascending order; finished or not.
+///
+/// # Errors
+/// What the disk says.
+pub fn snapshots(disk: &dyn Disk, dir: &Path) -> Result<Vec<(Zxid, PathBuf)>, StorageError> {
+    sorted(disk, dir, parse_snapshot)
+}
+
 /// Files of a folder with the zxids `parse` finds in their names, in ascending order of the zxids.
 pub(super) fn sorted(
     disk: &dyn Disk,

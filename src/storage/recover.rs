@@ -138,20 +138,22 @@ pub fn recover(
 }
 
 /// What the files hold up to a zxid.
-pub(super) struct Rewound {
+pub struct Rewound {
     /// The tree as it was there.
     pub tree: Tree,
     /// Its last zxid; less than what was asked for if there is nothing in between.
     pub last_zxid: Zxid,
     /// The snapshot it was built on.
     pub base: PathBuf,
+    /// Digests that were compared.
+    pub digests: DigestReport,
 }
 
 /// Builds the tree as it was at `to`, or as shortly before as the files allow. Changes nothing.
 ///
 /// # Errors
 /// As [`recover`]; without a snapshot that is known to hold nothing behind `to`, [`StorageError::NothingToCut`].
-pub(super) fn rewind(
+pub fn rewind(
     disk: &dyn Disk,
     dirs: &Dirs,
     options: &RecoverOptions,
@@ -172,6 +174,7 @@ pub(super) fn rewind(
     replay.finish(&start)?;
     Ok(Rewound {
         last_zxid: replay.last,
+        digests: replay.digests,
         tree: replay.tree,
         base,
     })

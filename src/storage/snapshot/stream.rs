@@ -117,6 +117,55 @@ impl SnapBody {
         Ok(Some(part))
     }
 
+    /// Reads on behind the body, to the end of the file, and returns how far its writer had come when it was done: the
+    /// file may hold something of what is behind its zxid up to there. None if it does not say.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn written_at(mut self) -> Result<Option<Zxid>, SnapshotProblem> {
+        while self.next_part()?.is_some() {}
+        let mut rest = self.buf.to_vec();
+        (&mut self.source).take(TAIL_MAX).read_to_end(&mut rest)?;
+        let ends = |what| SnapshotProblem::Ends {
+            at: self.parser.taken + FileHeader::SIZE as u64 + rest.len() as u64,
+            what,
+        };
+        let sections = rest.get(SEAL..).ok_or(ends("the seal"))?;
+        let mut found = None;
+        let mut at = 0;
+        if matches!(sections.len(), DIGEST_LEN | BOTH_LEN) {
+            found = self.section(&rest, SEAL, 20)?;
+            at = DIGEST_LEN;
+        }
+        if matches!(sections.len(), LAST_LEN | BOTH_LEN) {
+            found = found.max(self.section(&rest, SEAL + at, 8)?);
+        }
+        Ok(found)
+    }
+
+    /// The zxid that a section of `len` bytes at `at` begins with.
+    fn section(
+        &mut self,
+        rest: &[u8],
+        at: usize,
+        len: usize,
+    ) -> Result<Option<Zxid>, SnapshotProblem> {
+        self.adler.write(&rest[at - SEAL..at + len]);
+        let zxid = Zxid((&rest[at..at + 8]).get_i64());
+        let (expected, found) = (
+            (&rest[at + len..at + len + 8]).get_i64(),
+            i64::from(self.adler.finish()),
+        );
+        match found == expected {
+            true => Ok((zxid != Zxid::ZERO).then_some(zxid)),
+            false => Err(SnapshotProblem::Checksum {
+                at: self.parser.taken + (FileHeader::SIZE + at + len) as u64,
+                expected,
+                found,
+            }),
+        }
+    }
+
     fn pull(&mut self) -> Result<(), SnapshotProblem> {
         let have = self.buf.len();
         self.buf.resize(have + CHUNK.max(have), 0);
@@ -494,6 +543,20 @@ impl<'a> Front<'a> {
         Ok(false)
     }
 }
+
+/// Bytes of a seal.
+const SEAL: usize = 13;
+
+/// Bytes of the digest section and its seal.
+const DIGEST_LEN: usize = 20 + SEAL;
+
+/// Bytes of the section with the last zxid and its seal.
+const LAST_LEN: usize = 8 + SEAL;
+
+const BOTH_LEN: usize = DIGEST_LEN + LAST_LEN;
+
+/// So much behind the body is looked at.
+const TAIL_MAX: u64 = 4096;
 
 /// Bytes read at once.
 const CHUNK: usize = 64 << 10;
