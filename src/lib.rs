@@ -12,8 +12,10 @@
 //! - [`storage`]: Java's files, through one narrow door to the disk.
 //! - [`zab`]: the order of writes. A standalone server is a leader with a quorum of one; election,
 //!   packets and the choice of synchronization are there for ensembles and not used yet.
+//! - [`audit`]: what the audit log says of a request and its outcome.
 //! - [`replica`]: one server, whole: routes inputs to the layers above and their outputs onward.
 //! - [`runtime`]: threads, clocks, signals, and how the parts are put together.
+//! - [`logging`]: where log lines go, and which.
 //! - [`client_port`], [`admin`], [`cli`]: what clients, operators and shells talk to. [`client`]: the
 //!   other end of a connection, for the commands that talk to servers.
 //! - `sim` (tests, and the binary `zksim`): whole ensembles from one seed; see `docs/simulator.md`.
@@ -24,12 +26,14 @@
 //! shell; *pending* is what was judged and not applied; a *rider* is a read behind its session's write.
 
 pub mod admin;
+pub mod audit;
 pub mod auth;
 pub mod base;
 pub mod cli;
 pub mod client;
 pub mod client_port;
 pub mod config;
+pub mod logging;
 pub mod metrics;
 pub mod prep;
 pub mod replica;

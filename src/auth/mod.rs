@@ -119,6 +119,20 @@ pub fn who_am_i(ids: &[Id]) -> Vec<ClientInfo> {
         .collect()
 }
 
+/// The names among `ids`, comma-separated, as the audit log has them; None if there is none.
+///
+/// Source: `AuthUtil.getUsers`.
+pub fn user_names(ids: &[Id]) -> Option<Str> {
+    let named = who_am_i(ids).into_iter().filter_map(|info| info.user);
+    let names: Vec<Str> = named.filter(|name| !name.trim().is_empty()).collect();
+    (!names.is_empty()).then(|| Str::from(names.join(",")))
+}
+
+/// An address as Java prints it: IPv6 uncompressed.
+pub fn address_text(address: IpAddr) -> String {
+    ip::java_text(address)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,6 +210,20 @@ mod tests {
             .map(|info| info.user.unwrap())
             .collect();
         assert_eq!(told, ["bob".into(), Str::default(), "::1".into()]);
+    }
+
+    #[test]
+    fn only_identities_with_a_name_are_users() {
+        let named = |pairs: &[(&'static str, &str)]| {
+            let ids: Vec<Id> = pairs
+                .iter()
+                .map(|(scheme, text)| id(scheme, (*text).into()))
+                .collect();
+            user_names(&ids).map(|names| names.to_string())
+        };
+        let both = [("super", ""), ("digest", "bob:hash"), ("ip", "::1")];
+        assert_eq!(named(&both).as_deref(), Some("bob,::1"));
+        assert_eq!(named(&[("super", ""), ("digest", ":hash")]), None);
     }
 
     #[test]

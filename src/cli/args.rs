@@ -1,6 +1,5 @@
 //! Arguments, and which command they mean.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -21,14 +20,7 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a server, as `zkServer.sh start-foreground` does.
-    Server {
-        /// A Java system property: -Dname=value. Also read from the -D words of JVMFLAGS and SERVER_JVMFLAGS.
-        #[arg(short = 'D', value_name = "NAME=VALUE")]
-        properties: Vec<String>,
-        /// The configuration file; without one, embedded defaults.
-        #[arg(value_name = "zoo.cfg")]
-        config: Option<PathBuf>,
-    },
+    Server(server::ServerArgs),
     /// Ask a server with a four-letter word, such as srvr, and print what it answers.
     Ask {
         /// The word.
@@ -48,8 +40,8 @@ enum Command {
 /// Runs the program.
 pub fn main() -> ExitCode {
     match Args::parse().command {
-        None => server::run(&[], None),
-        Some(Command::Server { properties, config }) => server::run(&properties, config.as_deref()),
+        None => server::run(&server::ServerArgs::default()),
+        Some(Command::Server(args)) => server::run(&args),
         Some(Command::Ask { word, server }) => ask::run(&word, &server),
         Some(Command::Backup(args)) => backup::run(&args),
         Some(Command::Restore(args)) => restore::run(&args),

@@ -1,15 +1,14 @@
 //! `oxkeeper server`: read the configuration, start, say so, serve.
 
-use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tracing_subscriber::EnvFilter;
-
+use crate::audit::{Event, Verdict};
 use crate::config::jvm::{JvmWords, split_jvm_flags, split_property};
 use crate::config::{Config, ConfigSources, Pointers};
-use crate::runtime::{Server, StartError};
+use crate::logging::{self, Format};
+use crate::runtime::{Server, StartError, os_user};
 
 /// Exit codes of the server. Source: `ExitCode`.
 mod exit {
@@ -23,9 +22,31 @@ mod exit {
 /// Environment variables whose -D words are properties, the later one winning.
 const FLAGS: [&str; 2] = ["SERVER_JVMFLAGS", "JVMFLAGS"];
 
+/// What `oxkeeper server` is told.
+#[derive(Debug, Default, clap::Args)]
+pub struct ServerArgs {
+    /// A Java system property: -Dname=value. Also read from the -D words of JVMFLAGS and SERVER_JVMFLAGS.
+    #[arg(short = 'D', value_name = "NAME=VALUE")]
+    properties: Vec<String>,
+    /// What is logged: off, error, warn, info, debug or trace, or targets with levels, such as
+    /// info,oxkeeper::zab=debug. Goes before RUST_LOG; can be changed while the server runs.
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// What log lines look like. Also read from OXKEEPER_LOG_FORMAT.
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<Format>,
+    /// The configuration file; without one, embedded defaults.
+    #[arg(value_name = "zoo.cfg")]
+    config: Option<PathBuf>,
+}
+
 /// Runs a server until it is told to stop.
-pub fn run(properties: &[String], config: Option<&Path>) -> ExitCode {
-    start_logging();
+pub fn run(args: &ServerArgs) -> ExitCode {
+    if let Err(text) = start_logging(args) {
+        eprintln!("oxkeeper: not started: {text}");
+        return ExitCode::from(exit::INVALID_INVOCATION);
+    }
+    let (properties, config) = (&args.properties, args.config.as_deref());
     let loaded = match load(properties, config) {
         Ok(config) => Arc::new(config),
         Err(Refusal(text)) => {
@@ -33,6 +54,9 @@ pub fn run(properties: &[String], config: Option<&Path>) -> ExitCode {
             return ExitCode::from(exit::INVALID_INVOCATION);
         }
     };
+    if let Err(text) = open_audit_file(&loaded) {
+        return fail(exit::DATA_FOLDER, &text);
+    }
     raise_file_limit();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -44,8 +68,12 @@ pub fn run(properties: &[String], config: Option<&Path>) -> ExitCode {
     runtime.block_on(async {
         let server = match Server::start(loaded.clone()).await {
             Ok(server) => server,
-            Err(error) => return fail(code_of(&error), &error.to_string()),
+            Err(error) => {
+                tell_start(loaded.audit.enabled, Verdict::Failure);
+                return fail(code_of(&error), &error.to_string());
+            }
         };
+        tell_start(loaded.audit.enabled, Verdict::Success);
         banner(&loaded, &server);
         match server.run().await {
             Ok(()) => ExitCode::SUCCESS,
@@ -92,7 +120,10 @@ fn load(properties: &[String], config: Option<&Path>) -> Result<Config, Refusal>
             .ok_or_else(|| Refusal(format!("-D{definition}: wanted -Dname=value")))?;
         sources.system_properties.push(property);
     }
-    let loaded = Config::parse(&sources).map_err(|invalid| Refusal(invalid.to_string()))?;
+    let loaded = Config::parse(&sources).map_err(|invalid| {
+        tell_start(sources.wants_audit(), Verdict::Failure);
+        Refusal(invalid.to_string())
+    })?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
@@ -132,15 +163,36 @@ fn next_dynamic(path: &Path) -> Option<(String, Vec<u8>)> {
     Some((name.clone(), std::fs::read(name).ok()?))
 }
 
-/// Warnings and what matters go to stderr; `RUST_LOG` says otherwise.
-fn start_logging() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
+/// Logging begins before anything else, so that everything can be said.
+fn start_logging(args: &ServerArgs) -> Result<(), String> {
+    let format = match (args.log_format, std::env::var("OXKEEPER_LOG_FORMAT")) {
+        (Some(format), _) => format,
+        (None, Ok(name)) if !name.is_empty() => Format::named(&name)
+            .ok_or_else(|| format!("OXKEEPER_LOG_FORMAT={name}: must be human or json"))?,
+        _ => Format::default(),
+    };
+    logging::start(format, args.log_level.as_deref())
+}
+
+fn open_audit_file(config: &Config) -> Result<(), String> {
+    let log = &config.audit;
+    let Some(path) = log.file.as_ref().filter(|_| log.enabled) else {
+        return Ok(());
+    };
+    let opened = logging::audit_to(path, log.limit_bytes, log.backups);
+    opened.map_err(|error| {
+        format!(
+            "the audit log {} cannot be opened: {error}; make its folder, or change auditlog.file",
+            path.display()
+        )
+    })
+}
+
+/// Source: `ZKAuditProvider.addZKStartStopAuditLog`, `addServerStartFailureAuditLog`.
+fn tell_start(audits: bool, how: Verdict) {
+    if audits {
+        Event::server_start(&os_user::name().into(), how).tell();
+    }
 }
 
 /// Every client is an open file: take as many as the system lets this process have.
@@ -154,7 +206,10 @@ fn raise_file_limit() {
             maximum,
         },
     ) {
-        tracing::warn!("the limit of open files stays as it is: {error}");
+        tracing::warn!(
+            "the limit of open files stays as it is: {error}; if more clients come than it allows, raise it \
+             before the start (ulimit -n)"
+        );
     }
 }
 

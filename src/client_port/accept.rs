@@ -92,7 +92,10 @@ impl Listener {
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: what is open goes on, new clients wait.
-                    tracing::warn!("cannot accept a connection: {error}; trying again");
+                    tracing::warn!(
+                        "cannot accept a connection: {error}; trying again, and nobody is let in until it \
+                         works: if it is about open files, raise their limit (ulimit -n) or lower maxCnxns"
+                    );
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -118,11 +121,11 @@ fn admit(
         port.max_per_address,
         port.max_connections,
     ) else {
-        tracing::warn!(
-            "{remote}: refused, too many connections (maxClientCnxns={}, maxCnxns={})",
-            port.max_per_address,
-            port.max_connections
-        );
+        port.complaints.say(format_args!(
+            "{remote}: refused, too many connections (maxClientCnxns={} from one address, maxCnxns={} in all): \
+             find out why it opens so many, or raise the limit",
+            port.max_per_address, port.max_connections
+        ));
         // The client sees a reset, as from Java.
         let _ = stream.set_zero_linger();
         return;

@@ -434,7 +434,10 @@ impl Task {
             }
             Err(_) => {
                 let remote = self.conn.remote;
-                tracing::warn!("{remote}: authentication failed for scheme {scheme:?}");
+                tracing::warn!(
+                    "{remote}: authentication failed for scheme {scheme:?}, its connection is closed; check \
+                     what the client adds as auth, and that this server knows the scheme"
+                );
                 self.reply_at_once(xid, ErrorCode::AUTH_FAILED, false);
                 self.deaf = true;
                 self.refused = true;

@@ -20,6 +20,7 @@ use crate::replica::large::LargeRequests;
 use crate::replica::status::Counters;
 use crate::runtime::clock::Clock;
 use crate::runtime::mailbox::Mailbox;
+use crate::runtime::ports::Complaints;
 
 pub use accept::{BindError, Listener, bind};
 
@@ -58,6 +59,8 @@ pub struct ClientPort {
     pub max_connections: usize,
     /// Whether idle sockets are probed by the kernel.
     pub keep_alive: bool,
+    /// Says what is wrong with connections, without flooding the log.
+    pub complaints: Complaints,
 }
 
 impl ClientPort {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::ensemble::HostPort;
 use super::limits;
 use super::lookup::Lookup;
-use super::server::{Compression, Config, FourLetterWhitelist};
+use super::server::{AuditLog, Compression, Config, FourLetterWhitelist};
 
 /// Source: `QuorumPeerConfig.parseProperties`.
 pub(super) fn sessions_and_port(config: &mut Config, keys: &mut Lookup<'_>) {
@@ -116,6 +116,36 @@ fn folder(keys: &mut Lookup<'_>, name: &str) -> Option<PathBuf> {
     Some(path)
 }
 
+/// Source: `ZKAuditProvider`; the file is that of the appender `RFAAUDIT` in Java's `logback.xml`.
+pub(super) fn audit(config: &mut Config, keys: &mut Lookup<'_>) {
+    const OURS: &str = "org.apache.zookeeper.audit.Slf4jAuditLogger";
+    let enabled = keys.flag("audit.enable");
+    let class = keys.text("audit.impl.class").unwrap_or_default();
+    if enabled && class != OURS {
+        let why = format!(
+            "a Java class cannot be loaded here, and without it nobody would get what it logs; \
+             remove the key, which means {OURS}, or set audit.enable=false"
+        );
+        keys.error("audit.impl.class", &why);
+    }
+    let file = keys.text("auditlog.file").map(PathBuf::from);
+    let file = file.map(|file| match keys.text("log.dir") {
+        Some(dir) => PathBuf::from(dir).join(file),
+        None => file,
+    });
+    let backups = keys.count("auditlog.maxBackupIndex");
+    config.audit = AuditLog {
+        enabled,
+        class,
+        file,
+        limit_bytes: keys
+            .count("auditlog.maxFileSizeInKb")
+            .max(1)
+            .saturating_mul(1024),
+        backups: u32::try_from(backups).unwrap_or(u32::MAX),
+    };
+}
+
 /// Source: `FilePadding`, `FileTxnLog`, `ZooKeeperServer.getSnapCount`, `SnapStream`.
 pub(super) fn files(config: &mut Config, keys: &mut Lookup<'_>) {
     config.pre_alloc_bytes = keys.count("preAllocSize").saturating_mul(1024);
@@ -134,6 +164,10 @@ pub(super) fn files(config: &mut Config, keys: &mut Lookup<'_>) {
     config.snap_size_limit_bytes = kilobytes(limit);
     config.txn_log_size_limit_bytes = kilobytes(keys.number("txnLogSizeLimitInKb"));
     config.fsync_warning_threshold = millis(keys.number("fsync.warningthresholdms"));
+    config.request_warning_threshold = match keys.number("request.warningthresholdms") {
+        ..=0 => None,
+        ms => Some(millis(ms)),
+    };
     config.force_sync = keys.text("forceSync").as_deref() != Some("no");
     let method = keys.text("snapshot.compression.method").unwrap_or_default();
     config.snapshot_compression = match method.to_ascii_lowercase().as_str() {

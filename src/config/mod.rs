@@ -31,7 +31,9 @@ mod table;
 pub use ensemble::HostPort;
 pub use member::Membership;
 pub use problem::{Invalid, Problem, Severity};
-pub use server::{Compression, Config, ConfigSources, FourLetterWhitelist, Loaded, Pointers};
+pub use server::{
+    AuditLog, Compression, Config, ConfigSources, FourLetterWhitelist, Loaded, Pointers,
+};
 
 #[cfg(test)]
 mod member_tests;

@@ -43,6 +43,19 @@ impl ConfigSources {
     }
 }
 
+impl ConfigSources {
+    /// Whether an audit log is asked for, as far as that can be said of what may not be valid: its start that failed
+    /// is told, too.
+    pub fn wants_audit(&self) -> bool {
+        let raw = RawConfig::parse(&self.cfg);
+        let in_file = raw.get("audit.enable").map(|entry| entry.value.clone());
+        let mut words = self.system_properties.iter().rev();
+        let word = words.find(|(name, _)| name == "zookeeper.audit.enable");
+        let wanted = in_file.or_else(|| word.map(|(_, value)| value.clone()));
+        wanted.is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
+    }
+}
+
 /// Files that zoo.cfg points to; read before the rest, because their texts belong to the
 /// [`ConfigSources`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -160,6 +173,8 @@ pub struct Config {
     pub txn_log_size_limit_bytes: Option<u64>,
     /// `fsync.warningthresholdms`: a longer sync is logged.
     pub fsync_warning_threshold: Duration,
+    /// `request.warningthresholdms`: a request that takes longer is logged with its stages; `None` for never.
+    pub request_warning_threshold: Option<Duration>,
     /// `forceSync`: transactions are synced before they are answered.
     pub force_sync: bool,
     /// `snapshot.compression.method`.
@@ -270,6 +285,24 @@ pub struct Config {
     pub admin_rate_interval: Duration,
     /// `IPAuthenticationProvider.usexforwardedfor`: the address of who asks the AdminServer is in `X-Forwarded-For`.
     pub ip_auth_forwarded_for: bool,
+
+    /// Whether changes and their authors are logged, and where.
+    pub audit: AuditLog,
+}
+
+/// The audit log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditLog {
+    /// `audit.enable`.
+    pub enabled: bool,
+    /// `audit.impl.class`: nothing but the default where it is enabled.
+    pub class: String,
+    /// `auditlog.file`, below `log.dir` unless it is absolute; `None` is the server's log.
+    pub file: Option<PathBuf>,
+    /// `auditlog.maxFileSizeInKb` in bytes: at this length the file is begun anew.
+    pub limit_bytes: u64,
+    /// `auditlog.maxBackupIndex`: how many older files are kept.
+    pub backups: u32,
 }
 
 impl Config {
@@ -290,6 +323,7 @@ impl Config {
         fill::requests(&mut config, &mut lookup);
         fill::handshakes(&mut config, &mut lookup);
         fill::identities(&mut config, &mut lookup);
+        fill::audit(&mut config, &mut lookup);
         fill::fatal_values(&mut lookup);
         admin::fill(&mut config, &mut lookup);
         mode::decide(&mut config, &mut lookup, sources);

@@ -11,7 +11,6 @@ const TLS: Support = NotYet("TLS");
 const SASL: Support = NotYet("SASL");
 const AUTH: Support = NotYet("pluggable authentication");
 const METRICS: Support = NotYet("the metrics provider");
-const AUDIT: Support = NotYet("the audit log");
 const THREADS: Support = NoEffect("work is not divided among threads as in Java");
 const BUFFERS: Support = NoEffect("buffers are not allocated as in Java");
 const CACHE: Support = NoEffect("there is no cache of replies");
@@ -129,6 +128,7 @@ pub(super) const KEYS: &[Key] = &[
     prop("commitLogCount", Decimal, ["500", "txns"], Ensemble),
     prop("snapshotSizeFactor", Ratio, ["0.33", ""], Ensemble),
     both("fsync.warningthresholdms", Long, ["1000", "ms"], Honoured),
+    prop("request.warningthresholdms", Long, ["1000", "ms"], Honoured),
     prop("forceSync", Text, ["yes", ""], Honoured),
     prop("flushDelay", Long, ["0", "ms"], BATCH),
     prop("maxWriteQueuePollTime", Long, ["0", "ms"], BATCH),
@@ -254,8 +254,11 @@ pub(super) const KEYS: &[Key] = &[
     prop("IPAuthenticationProvider.usexforwardedfor", Bool, ["false", ""], Honoured),
     prop("fips-mode", Bool, ["true", ""], TLS),
     prop("ssl.authProvider", Text, ["x509", ""], TLS),
-    prop("audit.enable", Bool, ["false", ""], AUDIT),
-    prop("audit.impl.class", Text, ["", ""], AUDIT),
+    prop("audit.enable", Bool, ["false", ""], Honoured),
+    prop("audit.impl.class", Text, ["org.apache.zookeeper.audit.Slf4jAuditLogger", ""], Honoured),
+    prop("auditlog.file", Text, ["", ""], Honoured),
+    prop("auditlog.maxFileSizeInKb", Long, ["10240", "KB"], Honoured),
+    prop("auditlog.maxBackupIndex", Int, ["10", "files"], Honoured),
     // TLS of client ports
     prop("ssl.keyStore.location", Text, ["", ""], TLS),
     prop("ssl.keyStore.password", Text, ["", ""], TLS),

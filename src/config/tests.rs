@@ -493,6 +493,33 @@ fn a_tls_port_needs_a_plain_one_beside_it() {
 }
 
 #[test]
+fn the_audit_log_is_off_or_goes_to_the_log_or_to_a_file_of_its_own() {
+    let audit = |cfg: &str| {
+        let sources = sources(&format!("{MINIMAL}{cfg}"));
+        Config::parse(&sources).unwrap().config.audit
+    };
+    assert!(!audit("auditlog.file=a.log\n").enabled);
+    let on = audit("audit.enable=true\n");
+    assert!(on.enabled);
+    assert_eq!((on.file, on.limit_bytes, on.backups), (None, 10 << 20, 10));
+    let on = audit(
+        "audit.enable=true\nauditlog.file=a.log\nlog.dir=/logs\nauditlog.maxFileSizeInKb=2\n",
+    );
+    assert_eq!(on.file.unwrap().to_str(), Some("/logs/a.log"));
+    assert_eq!(on.limit_bytes, 2048);
+}
+
+#[test]
+fn an_audit_log_of_another_class_stops_the_start_where_it_is_on() {
+    quiet("audit.impl.class=my.Audit\n");
+    let errors = errors_of(&sources(&format!(
+        "{MINIMAL}audit.enable=true\naudit.impl.class=my.Audit\n"
+    )));
+    assert_eq!(errors.len(), 1);
+    assert!(errors[0].contains("audit.impl.class=my.Audit: a Java class cannot be loaded here"));
+}
+
+#[test]
 fn digest_authentication_needs_a_hash_function_this_server_has() {
     let with = |name: &str| {
         let key = "DigestAuthenticationProvider.digestAlg";

@@ -9,12 +9,12 @@
 //! event precedes the reply that set its watch, and no reply precedes an event it already reflects.
 //! Lock order: gate, then the watch table, then an outbox.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use jute::data::Acl;
 use jute::proto::{ReplyHeader, xid};
-use jute::{ErrorCode, Writer};
+use jute::{ErrorCode, Str, Writer};
 use parking_lot::{Mutex, RwLock, RwLockWriteGuard};
 use rustc_hash::FxHashMap;
 
@@ -33,6 +33,7 @@ pub struct Gate {
     auth: AuthOptions,
     notification_limit: usize,
     in_ensemble: AtomicBool,
+    audit_user: OnceLock<Str>,
 }
 
 impl Gate {
@@ -45,7 +46,18 @@ impl Gate {
             auth,
             notification_limit,
             in_ensemble: AtomicBool::new(false),
+            audit_user: OnceLock::new(),
         }
+    }
+
+    /// From now on changes are told to the audit log; what the server does itself it does as `user`.
+    pub fn audit_as(&self, user: Str) {
+        let _ = self.audit_user.set(user);
+    }
+
+    /// The server's own user; None where no audit log is kept.
+    pub fn audit_user(&self) -> Option<&Str> {
+        self.audit_user.get()
     }
 
     /// The server is a member of an ensemble.
@@ -179,7 +191,10 @@ impl Gate {
         });
         if !fits {
             let remote = conn.remote;
-            tracing::warn!("{remote}: closed, it left {limit} bytes of watch events unread");
+            tracing::warn!(
+                "{remote}: closed, it left {limit} bytes of watch events unread; the client hangs, or watches \
+                 more than it can take"
+            );
         }
     }
 }

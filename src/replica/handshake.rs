@@ -80,6 +80,7 @@ impl Replica {
             mark,
             op: Op::CreateSession,
             read_only,
+            asked: None,
         };
         session.queue.push_back(Entry {
             conn,

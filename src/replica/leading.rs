@@ -134,7 +134,8 @@ impl Replica {
                 self.order_forwarded(now, link, (session, cxid, op), body, &ids);
             }
             _ => tracing::warn!(
-                "session {session}: a learner passed on operation {}, which orders nothing",
+                "session {session}: a learner passed on operation {}, which orders nothing, and which is \
+                 dropped; check that learner's version",
                 op.0
             ),
         }
@@ -157,7 +158,8 @@ impl Replica {
             }
             Err(error) => {
                 tracing::warn!(
-                    "session {session}: a learner passed on a {op:?} that does not decode: {error}"
+                    "session {session}: a learner passed on a {op:?} that does not decode and is refused: \
+                     {error}; check that learner's version, and its client"
                 );
                 ErrorCode::MARSHALLING_ERROR
             }

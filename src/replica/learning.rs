@@ -94,7 +94,10 @@ impl Replica {
     /// The oldest sync of this server is complete: it rides behind what its session sent before it.
     pub(super) fn synced(&mut self, now: Now) {
         let Some(lane) = self.syncs.pop_front() else {
-            tracing::warn!("the leader answered a sync that nobody waits for");
+            tracing::warn!(
+                "the leader answered a sync that nobody waits for; harmless once, but if it goes on please \
+                 report it with the leader's version"
+            );
             return;
         };
         let id = lane.session();
@@ -135,11 +138,12 @@ impl Replica {
             };
             match &entry.wait {
                 Wait::Sync { .. } => return,
-                Wait::Held { request, .. } => {
+                Wait::Held { ids, request } => {
                     let wait = Wait::Commit {
                         mark: Mark::Never,
                         op: op_of(request),
                         read_only: None,
+                        asked: super::auditing::asked(&self.gate, id, &entry.conn, ids, request),
                     };
                     let (held, xid) = (std::mem::replace(&mut entry.wait, wait), entry.xid);
                     let Wait::Held { ids, request } = held else {
@@ -175,7 +179,10 @@ impl Replica {
     /// The leader's answer. Java forgets an older connection that waits for the same session.
     pub(super) fn revalidated(&mut self, now: Now, id: SessionId, valid: bool) {
         let Some(waiting) = self.learning.asked.get_mut(&id) else {
-            tracing::warn!("session {id}: the leader answered a question that nobody asked");
+            tracing::warn!(
+                "session {id}: the leader answered a question that nobody asked; harmless once, but if it goes \
+                 on please report it with the leader's version"
+            );
             return;
         };
         let asked = waiting.pop_front();
@@ -211,7 +218,9 @@ impl Replica {
     /// gets another's answer; the client is cut off and finds out by itself.
     pub(super) fn abandon(&mut self, id: SessionId) {
         tracing::error!(
-            "session {id}: a write that was passed on to the leader is missing from its order; closing its connection"
+            "session {id}: a write that was passed on to the leader is missing from its order; closing its \
+             connection, so that \
+             its client connects again and looks what was done. Please report this with the leader's version"
         );
         let Some(session) = self.sessions.remove(&id) else {
             return;

@@ -197,7 +197,11 @@ impl Replica {
     /// Java server made it or sent it, so nothing is compared.
     pub(super) fn replay(&mut self, proposal: &Proposal) {
         let txn = &proposal.txn;
-        self.gate.write().replay(&txn.header, &txn.txn);
+        let mut changes = Vec::new();
+        let gate = self.gate.clone();
+        gate.write()
+            .replay_telling(&txn.header, &txn.txn, &mut changes);
+        self.audit_replayed(proposal, &changes);
     }
 
     /// A snapshot arrived. Late ones of a leader that was given up are dropped.
@@ -227,7 +231,9 @@ impl Replica {
 
     pub(super) fn apply_to_received(&mut self, proposal: &Proposal) {
         if let Some(Received { tree, .. }) = &mut self.received {
-            tree.replay(&proposal.txn.header, &proposal.txn.txn);
+            let (txn, mut changes) = (&proposal.txn, Vec::new());
+            tree.replay_telling(&txn.header, &txn.txn, &mut changes);
+            self.audit_replayed(proposal, &changes);
         }
     }
 

@@ -11,6 +11,7 @@
 //! is `prep`'s, the order is `zab`'s, what is true is the tree's. A server on its own leads an
 //! ensemble of one; `leading` and `learning` are what a member does for clients besides.
 
+mod auditing;
 pub mod body;
 pub mod conn;
 mod effects;
@@ -57,6 +58,7 @@ use self::request::{ReadRequest, Request};
 use self::riders::Lag;
 use self::status::{Counters, EnsembleStatus, Latencies, ProposalSizes};
 use self::throttle::Throttle;
+use crate::audit::Event as AuditEvent;
 use crate::auth::Identities;
 use crate::base::{Mono, Now, ServerId, SessionId};
 use crate::prep::{Prep, PrepOptions, WriteRequest};
@@ -123,6 +125,8 @@ pub struct Replica {
     wakes: Wakes,
     latencies: Latencies,
     digest_differed: bool,
+    /// Not told yet.
+    audited: Vec<AuditEvent>,
 }
 
 impl Replica {
@@ -207,6 +211,7 @@ impl Replica {
             wakes: Wakes::default(),
             latencies: Latencies::default(),
             digest_differed: false,
+            audited: Vec::new(),
         }
     }
 
@@ -356,6 +361,7 @@ impl Replica {
 
     /// Wakes the connections that have something new, and publishes what was counted.
     pub fn wake(&mut self) {
+        self.tell_audited();
         self.wakes.wake_all();
         self.counters.answered(&mut self.latencies);
         self.publish_ensemble();
@@ -417,7 +423,7 @@ impl Replica {
         }
         let behind_sync = session.syncs > 0;
         let entry = |wait| Entry {
-            conn,
+            conn: conn.clone(),
             xid,
             received,
             wait,
@@ -442,10 +448,12 @@ impl Replica {
                     lane.set_closing();
                 }
                 let op = op_of(&request);
+                let asked = auditing::asked(&self.gate, id, &conn, &ids, &request);
                 let commit = |mark| Wait::Commit {
                     mark,
                     op,
                     read_only: None,
+                    asked,
                 };
                 if self.standing == Standing::Learning {
                     self.queue(id, entry(commit(Mark::Forwarded)));

@@ -11,6 +11,7 @@ use super::lane::Lane;
 use super::large::LargeRequest;
 use super::read::Progress;
 use super::request::ReadRequest;
+use crate::audit::Asked;
 use crate::auth::Identities;
 use crate::base::{Mono, Zxid};
 use crate::prep::WriteRequest;
@@ -61,6 +62,8 @@ pub enum Wait {
         op: Op,
         /// Whether the connect response must carry the readOnly byte, for a createSession.
         read_only: Option<bool>,
+        /// For the audit log, where there is one.
+        asked: Option<Box<Asked>>,
     },
     /// The leader to confirm that it leads; what is read afterwards is no older than this. A rider
     /// from then on.

@@ -143,7 +143,10 @@ impl Read<'_> {
             | ReadRequest::CheckWatches(_)
             | ReadRequest::RemoveWatches(_) => self.serve_watch(request, wakes),
             ReadRequest::Throttled => Err(ErrorCode::THROTTLED_OP),
-            ReadRequest::Undecodable(_) => Err(ErrorCode::MARSHALLING_ERROR),
+            ReadRequest::Undecodable(op) => {
+                self.audit_undecodable(*op);
+                Err(ErrorCode::MARSHALLING_ERROR)
+            }
             ReadRequest::GetAllChildrenNumber(_)
             | ReadRequest::SetWatches(_)
             | ReadRequest::SetWatches2(_)

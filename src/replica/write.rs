@@ -49,6 +49,7 @@ impl Replica {
                 }
             }
             drop(tree);
+            self.tell_audited();
             self.wakes.wake_all();
         }
         next
@@ -83,6 +84,9 @@ impl Replica {
         self.gate.trigger(&changes, zxid, &mut self.wakes);
         self.compare_digest(tree, zxid, txn.digest.as_ref());
         let id = SessionId(txn.header.client_id);
+        if matches!(txn.txn, Txn::CloseSession(_)) {
+            self.audit_end(id, &changes);
+        }
         match self.take_entry(id, zxid, &txn) {
             Match::First(entry) => self.answer(now, tree, id, entry, &txn.txn, &applied),
             Match::Nobody => {}
@@ -124,9 +128,18 @@ impl Replica {
         txn: &Txn,
         applied: &Applied,
     ) {
-        let Wait::Commit { op, read_only, .. } = entry.wait else {
+        let Wait::Commit {
+            op,
+            read_only,
+            asked,
+            ..
+        } = entry.wait
+        else {
             return;
         };
+        if let Some(asked) = asked {
+            self.audit(*asked, txn, applied);
+        }
         let Some(lane) = self.sessions.get(&id).map(|session| session.lane.clone()) else {
             return;
         };
@@ -238,7 +251,7 @@ impl Replica {
 }
 
 /// Whether the leader refused it because the session is another server's now.
-fn has_moved(txn: &Txn) -> bool {
+pub(super) fn has_moved(txn: &Txn) -> bool {
     let moved = |txn: &Txn| matches!(txn, Txn::Error(txn) if txn.err == ErrorCode::SESSION_MOVED.0);
     match txn {
         Txn::Multi(parts) => parts.iter().any(moved),

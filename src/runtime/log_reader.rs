@@ -89,7 +89,10 @@ impl LogReading {
                 Some(logged.collect())
             }
             Err(error) => {
-                tracing::warn!("a learner cannot be fed from the log: {error}");
+                tracing::warn!(
+                    "a learner cannot be fed from the log and is let go: {error}; it comes back and gets a snapshot, \
+                     but check the log on this server with its disk"
+                );
                 None
             }
         }
@@ -100,7 +103,8 @@ impl LogReading {
             return false;
         };
         cursor::probe(&*self.disk, &self.dirs, learner, factor).unwrap_or_else(|error| {
-            tracing::warn!("a learner gets a snapshot, since the log cannot be read: {error}");
+            tracing::warn!("a learner gets a snapshot, since the log cannot be read: {error}; check the log on \
+                this server and its disk");
             false
         })
     }

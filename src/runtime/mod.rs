@@ -10,6 +10,7 @@ mod entropy;
 mod log_reader;
 mod log_writer;
 pub mod mailbox;
+pub mod os_user;
 pub mod peer_links;
 pub mod ports;
 pub mod restored;

@@ -76,7 +76,10 @@ pub async fn listen(
                     if failed == tries.most {
                         return Err(ListenError { address, cause });
                     }
-                    tracing::warn!("cannot listen on {address} yet: {cause}; trying again");
+                    tracing::warn!(
+                        "cannot listen on {address} yet: {cause}; trying again, but if another \
+                        process has the port, stop it or change the server.N line"
+                    );
                     tokio::time::sleep(tries.pause).await;
                 }
             }

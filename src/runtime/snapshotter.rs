@@ -109,7 +109,10 @@ impl Snapshotter {
                 }
                 Ok(found) => found,
                 Err(error) => {
-                    tracing::error!("a learner needs a snapshot: {error}");
+                    tracing::error!(
+                        "a learner waits for a snapshot that cannot be made: {error}; make room in dataDir, or \
+                         repair it: until then the learner cannot join"
+                    );
                     None
                 }
             };
@@ -147,7 +150,8 @@ impl Snapshotter {
             }
             Err(error) => tracing::error!(
                 "the snapshot at {zxid} could not be written: {error}; the log keeps \
-                 everything since the last good one, and the next is tried when due"
+                 everything since the last good one, and the next is tried when due: make room in dataDir, or \
+                     repair it"
             ),
         }
         // Told before anybody may change the history: a view does not outlive its tree.

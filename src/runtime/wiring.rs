@@ -22,11 +22,12 @@ use super::ensemble::{self, Ports};
 use super::log_reader::LogReading;
 use super::log_writer::{DiskChain, LogQueue};
 use super::mailbox::{Mailbox, Message};
-use super::ports::ListenError;
+use super::ports::{Complaints, ListenError};
 use super::snapshotter::Snapshotter;
-use super::{entropy, shutdown};
+use super::{entropy, os_user, shutdown};
 use crate::admin::Admin;
 use crate::admin::http::{self, AdminPort};
+use crate::audit::Event;
 use crate::auth::{AuthOptions, DigestAlg};
 use crate::base::{Mono, Now};
 use crate::client_port::throttle::{BucketOptions, ConnectionThrottle, Weights};
@@ -42,7 +43,7 @@ use crate::storage::snap_policy::SnapPolicy;
 use crate::storage::snapshot::SnapshotOptions;
 use crate::storage::txnlog::{LogOptions, LogWriter};
 use crate::storage::{self, Dirs, Disk, OsDisk, RecoverOptions, Recovered, StorageError, purge};
-use crate::tree::TreeOptions;
+use crate::tree::{Tree, TreeOptions};
 use crate::zab::io::{PeerOptions, Stored};
 use rand::Rng;
 
@@ -111,11 +112,7 @@ impl Server {
         let mut past = Past::of(&config, &disk, &dirs, &mut recovered)?;
 
         let auth = auth_options(&config);
-        let gate = Arc::new(Gate::new(
-            recovered.tree,
-            auth.clone(),
-            limits::OUTBOX_NOTIFICATION_BYTES,
-        ));
+        let gate = Arc::new(gate(&config, recovered.tree, auth.clone()));
         let counters = Arc::new(Counters::default());
         let mailbox = Arc::new(Mailbox::default());
         let now = clock.now();
@@ -182,6 +179,9 @@ impl Server {
         let signal = shutdown::requested().await?;
         tracing::info!("{signal}: stopping; what was accepted is finished first");
         let gate = self.gate.clone();
+        if let Some(user) = gate.audit_user() {
+            Event::server_stop(user).tell();
+        }
         self.stop().await;
         // The process ends: giving back a large tree znode by znode would only hold that up.
         std::mem::forget(gate);
@@ -197,7 +197,8 @@ impl Server {
             .is_err()
         {
             tracing::warn!(
-                "{} connections did not take their last answers",
+                "{} connections did not take their last answers in time and are closed; their clients find out \
+                 when they connect again",
                 self.tasks.len()
             );
         }
@@ -227,6 +228,14 @@ fn lock(dirs: &Dirs) -> Result<Vec<DataLock>, LockError> {
         locks.push(DataLock::take(&dirs.log)?);
     }
     Ok(locks)
+}
+
+fn gate(config: &Config, tree: Tree, auth: AuthOptions) -> Gate {
+    let gate = Gate::new(tree, auth, limits::OUTBOX_NOTIFICATION_BYTES);
+    if config.audit.enabled {
+        gate.audit_as(os_user::name().into());
+    }
+    gate
 }
 
 fn tree_options(config: &Config) -> TreeOptions {
@@ -409,6 +418,7 @@ fn client_port(
         max_per_address: config.max_client_cnxns,
         max_connections: config.max_cnxns,
         keep_alive: config.client_tcp_keep_alive,
+        complaints: Complaints::default(),
     })
 }
 
@@ -629,7 +639,10 @@ fn start_purging(
                         tracing::info!("{}: purged", path.display());
                     }
                 }
-                Ok(Err(error)) => tracing::warn!("nothing more is purged for now: {error}"),
+                Ok(Err(error)) => tracing::warn!(
+                    "nothing more is purged until the next round: {error}; files pile up until what is wrong \
+                     with that one is mended"
+                ),
                 Err(_) => return,
             }
         }

@@ -15,4 +15,14 @@ impl Tree {
     pub fn replay(&mut self, header: &TxnHeader, txn: &Txn) {
         self.process(header, txn, &mut super::apply::Heard::Nobody);
     }
+
+    /// As [`Tree::replay`], and appends what changed.
+    pub fn replay_telling(
+        &mut self,
+        header: &TxnHeader,
+        txn: &Txn,
+        changes: &mut Vec<super::Change>,
+    ) {
+        self.process(header, txn, &mut super::apply::Heard::By(changes));
+    }
 }

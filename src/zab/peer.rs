@@ -331,13 +331,19 @@ impl Peer {
         let state = std::mem::replace(&mut self.state, State::Looking);
         let served = match state {
             State::Leading(leader) => {
-                tracing::warn!("no longer leading epoch {}: {why}", leader.epoch().0);
+                tracing::warn!(
+                    "no longer leading epoch {}: {why}; clients are cut off until there is a leader again",
+                    leader.epoch().0
+                );
                 let served = leader.is_serving();
                 leader.abandon(&mut self.core);
                 served
             }
             State::Learning(learner) => {
-                tracing::warn!("no longer under leader {}: {why}", learner.leader());
+                tracing::warn!(
+                    "no longer under leader {}: {why}; clients are cut off until there is a leader again",
+                    learner.leader()
+                );
                 let served = learner.is_serving();
                 learner.abandon(&mut self.core);
                 served

@@ -173,7 +173,9 @@ impl Leader {
             None
         };
         if let Some(why) = refusal {
-            tracing::warn!("server {server}: refused as a learner, {why}");
+            tracing::warn!(
+                "server {server}: refused as a learner, {why}; it comes again by itself"
+            );
             core.owe(Effect::Close { link });
             return;
         }
@@ -270,7 +272,11 @@ impl Leader {
     /// Closes the connection of a learner that cannot stay.
     fn drop_learner(&mut self, core: &mut Core, link: LinkId, now: Mono, why: &str) -> Outcome {
         if let Some(learner) = self.learners.get(&link) {
-            tracing::warn!("server {}: dropped as a learner, {why}", learner.server);
+            tracing::warn!(
+                "server {}: dropped as a learner, {why}; it comes back by itself, but if this goes on look at \
+                 its log, its disk and the network between",
+                learner.server
+            );
         }
         core.refused = Some(why.to_owned());
         core.owe(Effect::Close { link });
@@ -282,7 +288,10 @@ impl Leader {
         if let Some(at) = self.rivals.iter().position(|rival| rival.link == link) {
             let rival = self.rivals.remove(at);
             let server = rival.registration.server.unwrap_or_default();
-            tracing::warn!("server {server}: a second learner with this id is refused, {why}");
+            tracing::warn!(
+                "server {server}: a second learner with this id is refused, {why}; if two servers have that \
+                 myid, change one"
+            );
             core.owe(Effect::Close { link });
         }
     }
