@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   /commands        a page of links          /livez /readyz /healthz   for Kubernetes
-//!   /commands/NAME   the table of commands    everything else           404
+//!   /commands/NAME   the table of commands    /loglevel                 shown and changed
+//!   everything else  404
 //! ```
 //!
 //! It must not be able to harm the server: connections, headers, idle time and answers in work are bounded, and what
@@ -30,7 +31,7 @@ use tokio_util::task::TaskTracker;
 use self::idle::{Busy, Idle};
 use super::answer::{Answer, Body, Call, Query, Upload, whole};
 use super::commands::{self, Command, Run};
-use super::{Admin, NOT_SERVING};
+use super::{Admin, NOT_SERVING, log_level};
 use crate::client_port::Stop;
 use crate::config::limits;
 
@@ -183,6 +184,10 @@ impl Site {
         let Ok(path) = percent_decode_str(request.uri().path()).decode_utf8() else {
             return plain(StatusCode::BAD_REQUEST, "the path is not UTF-8\n");
         };
+        if path == log_level::PATH {
+            let query = Query::parse(request.uri().query().unwrap_or_default());
+            return log_level::respond(request.method(), &query, remote);
+        }
         let Some(below) = self.below_root(&path) else {
             return plain(
                 StatusCode::NOT_FOUND,

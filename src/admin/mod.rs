@@ -5,6 +5,7 @@ pub mod commands;
 pub mod four_letter;
 pub mod http;
 pub mod json;
+pub mod log_level;
 
 use std::path::PathBuf;
 use std::sync::Arc;

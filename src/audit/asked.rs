@@ -145,14 +145,23 @@ impl Asked {
     }
 }
 
-/// The line for a write whose body cannot be decoded. Only of those that Java tells without looking into it.
-pub fn undecodable(op: Op, caller: impl FnOnce() -> Caller) -> Option<Event> {
-    let operation = match op {
-        Op::Multi => "multiOperation",
-        Op::Reconfig => "reconfig",
+/// The line for a write whose body cannot be decoded. A follower of Java's tells only of those that it needs not look
+/// into for that; whoever `judges` it has what was read before the mistake, which here is nothing.
+pub fn undecodable(op: Op, judges: bool, caller: impl FnOnce() -> Caller) -> Option<Event> {
+    let (operation, znode_type) = match op {
+        Op::Multi => ("multiOperation", None),
+        Op::Reconfig => ("reconfig", None),
+        Op::Create | Op::Create2 | Op::CreateTtl | Op::CreateContainer if judges => {
+            ("create", mode(0))
+        }
+        Op::Delete if judges => ("delete", None),
+        Op::SetData if judges => ("setData", None),
         _ => return None,
     };
-    Some(of_client(&caller(), operation, None, Verdict::Failure))
+    Some(Event {
+        znode_type,
+        ..of_client(&caller(), operation, None, Verdict::Failure)
+    })
 }
 
 fn of_client(

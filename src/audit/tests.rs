@@ -191,18 +191,27 @@ fn a_multi_tells_each_change_or_its_failure() {
 }
 
 #[test]
-fn of_undecodable_writes_two_are_told() {
-    let line = |op| undecodable(op, caller).map(|event| event.to_string());
+fn undecodable_writes_are_told_by_whoever_judges_them() {
+    let line = |op, judges| undecodable(op, judges, caller).map(|event| event.to_string());
     let start = "session=0x1000\tuser=bob,::1\tip=::1\t";
+    for judges in [true, false] {
+        assert_eq!(
+            line(Op::Multi, judges),
+            Some(format!("{start}operation=multiOperation\tresult=failure"))
+        );
+        assert_eq!(
+            line(Op::Reconfig, judges),
+            Some(format!("{start}operation=reconfig\tresult=failure"))
+        );
+    }
+    assert_eq!(line(Op::Create, false), None);
     assert_eq!(
-        line(Op::Multi),
-        Some(format!("{start}operation=multiOperation\tresult=failure"))
+        line(Op::Create2, true),
+        Some(format!(
+            "{start}operation=create\tznode_type=persistent\tresult=failure"
+        ))
     );
-    assert_eq!(
-        line(Op::Reconfig),
-        Some(format!("{start}operation=reconfig\tresult=failure"))
-    );
-    assert_eq!(line(Op::Create), None);
+    assert_eq!(line(Op::SetAcl, true), None, "Java trips over it");
 }
 
 #[test]

@@ -76,7 +76,7 @@ impl Read<'_> {
     pub(super) fn audit_undecodable(&self, op: Op) {
         if self.gate.audit_user().is_some() {
             let caller = || caller(self.session, self.conn, self.ids);
-            if let Some(event) = audit::undecodable(op, caller) {
+            if let Some(event) = audit::undecodable(op, self.gate.answers_syncs(), caller) {
                 event.tell();
             }
         }
