@@ -1,6 +1,7 @@
 //! Words everyone speaks: zxids, ids, paths, points in time.
 
 mod ids;
+pub mod java_map;
 mod java_random;
 pub mod path;
 mod time;

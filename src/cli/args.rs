@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{ask, backup, restore, server};
+use super::{ask, backup, log, purge, restore, server, snapshot, upstream};
 use crate::admin;
 
 /// A server that takes the place of Apache ZooKeeper.
@@ -33,6 +33,15 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Restore a backup into a data folder, up to its end, a zxid or a time.
     Restore(restore::RestoreArgs),
+    /// Show, filter, recover or repair transaction logs, as Java's zkTxnLogToolkit.sh does and more.
+    Log(log::LogArgs),
+    /// Show, summarize or compare snapshots, as Java's zkSnapShotToolkit.sh and its kin do and more.
+    Snapshot(snapshot::SnapshotArgs),
+    /// Remove old snapshots and logs, as zkCleanup.sh does.
+    Purge(purge::PurgeArgs),
+    /// Stand in for a class of Java's that a script starts.
+    #[command(hide = true, disable_help_flag = true)]
+    Upstream(upstream::UpstreamArgs),
     /// Print the version as four-letter words show it.
     Version,
 }
@@ -45,6 +54,10 @@ pub fn main() -> ExitCode {
         Some(Command::Ask { word, server }) => ask::run(&word, &server),
         Some(Command::Backup(args)) => backup::run(&args),
         Some(Command::Restore(args)) => restore::run(&args),
+        Some(Command::Log(args)) => log::run(&args),
+        Some(Command::Snapshot(args)) => snapshot::run(&args),
+        Some(Command::Purge(args)) => purge::run(&args),
+        Some(Command::Upstream(args)) => upstream::run(&args),
         Some(Command::Version) => {
             println!("{}", admin::version());
             ExitCode::SUCCESS

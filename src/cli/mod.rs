@@ -3,7 +3,13 @@
 mod args;
 mod ask;
 mod backup;
+mod java_text;
+mod log;
+mod progress;
+mod purge;
 mod restore;
 mod server;
+mod snapshot;
+mod upstream;
 
 pub use args::main;

@@ -11,12 +11,7 @@ use std::path::Path;
 /// What the disk says; the old content is then still there, unless the last step, syncing the folder, failed: it may
 /// be either after a crash then.
 /// Source: `AtomicFileWritingIdiom`. Differs from Java: the folder is synced, too.
-pub(super) fn replace(
-    disk: &dyn Disk,
-    dir: &Path,
-    name: &str,
-    bytes: &[u8],
-) -> Result<(), StorageError> {
+pub fn replace(disk: &dyn Disk, dir: &Path, name: &str, bytes: &[u8]) -> Result<(), StorageError> {
     let unfinished = dir.join(names::unfinished_name(name));
     let write = || {
         let mut file = disk.create(&unfinished)?;
@@ -49,7 +44,10 @@ pub(super) fn remove(disk: &dyn Disk, dir: &Path, name: &str) -> Result<bool, St
 }
 
 /// The first bytes of a small file, `most` of them at most; None if there is no such file.
-pub(super) fn read_small(
+///
+/// # Errors
+/// What the disk says.
+pub fn read_small(
     disk: &dyn Disk,
     path: &Path,
     most: usize,

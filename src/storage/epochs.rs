@@ -106,8 +106,12 @@ pub fn save_current(disk: &dyn Disk, dirs: &Dirs, epoch: Epoch) -> Result<(), St
     atomic::replace(disk, &dirs.data, CURRENT, epoch.0.to_string().as_bytes())
 }
 
-/// None if there is no such file. What Java wrote for a server without data, -1, counts as 0.
-fn read(disk: &dyn Disk, dir: &Path, name: &str) -> Result<Option<Epoch>, StorageError> {
+/// What one of the files says, `dir` being the folder of the snapshots. None if there is no such file; what Java wrote
+/// for a server without data, -1, counts as 0.
+///
+/// # Errors
+/// [`StorageError::EpochFile`], and what the disk says.
+pub fn read(disk: &dyn Disk, dir: &Path, name: &str) -> Result<Option<Epoch>, StorageError> {
     let path = dir.join(name);
     let Some(bytes) = atomic::read_small(disk, &path, LONGEST)? else {
         return Ok(None);
@@ -123,8 +127,10 @@ fn read(disk: &dyn Disk, dir: &Path, name: &str) -> Result<Option<Epoch>, Storag
     }
 }
 
-const ACCEPTED: &str = "acceptedEpoch";
-const CURRENT: &str = "currentEpoch";
+/// Name of the file with the promise.
+pub const ACCEPTED: &str = "acceptedEpoch";
+/// Name of the file with the epoch of the history.
+pub const CURRENT: &str = "currentEpoch";
 
 /// So much of a file is looked at, in bytes.
 const LONGEST: usize = 64;

@@ -43,7 +43,7 @@ pub enum StorageError {
     /// A log holds something that no interrupted write leaves behind.
     #[error(
         "{}: damaged at offset {offset}, after zxid {after}: {what}; not starting, as writes that were acknowledged \
-         would be lost. Restore the file from a copy, or examine a copy of it with Java's zkTxnLogToolkit.sh",
+         would be lost. Restore the file from a copy, or let `oxkeeper doctor` say what can be done",
         path.display()
     )]
     DamagedLog {
@@ -59,8 +59,8 @@ pub enum StorageError {
     /// Records are missing between two others.
     #[error(
         "{}: the record at offset {offset} has zxid {found}, but the history before it ends at {after}{context}: \
-         records are missing; not starting without them. Restore the missing log or a newer snapshot, or examine \
-         a copy of the file with Java's zkTxnLogToolkit.sh",
+         records are missing; not starting without them. Restore the missing log or a newer snapshot, or let \
+         `oxkeeper doctor` say what can be done",
         path.display()
     )]
     Gap {

@@ -21,13 +21,13 @@
 //! Nothing in here looks at a clock or keeps a thread; files are reached through [`Disk`] alone.
 //! Source: package `org.apache.zookeeper.server.persistence`.
 
-mod atomic;
+pub mod atomic;
 mod disk;
 pub mod epochs;
 mod error;
 pub mod install;
 mod intent;
-mod names;
+pub mod names;
 mod os_disk;
 pub mod purge;
 mod recover;

@@ -175,7 +175,10 @@ pub fn snapshots(disk: &dyn Disk, dir: &Path) -> Result<Vec<(Zxid, PathBuf)>, St
 }
 
 /// Files of a folder with the zxids `parse` finds in their names, in ascending order of the zxids.
-pub(super) fn sorted(
+///
+/// # Errors
+/// What the disk says.
+pub fn sorted(
     disk: &dyn Disk,
     dir: &Path,
     parse: fn(&str) -> Option<Zxid>,

@@ -68,6 +68,22 @@ pub struct DigestReport {
     pub first_mismatch: Option<Zxid>,
 }
 
+impl DigestReport {
+    /// What a person should know, if any differed.
+    pub fn note(&self) -> Option<String> {
+        let DigestReport {
+            compared,
+            mismatched,
+            ..
+        } = self;
+        let first = self.first_mismatch?;
+        Some(format!(
+            "the tree's digest differs from the logged one after {mismatched} of {compared} transactions, first after \
+             {first}; a Java server with another locale or other options explains this, damage would too"
+        ))
+    }
+}
+
 /// What the files held.
 pub struct Recovered {
     /// The tree.
@@ -555,17 +571,7 @@ impl<'a> Replay<'a> {
                 self.last
             ));
         }
-        if let Some(first) = self.digests.first_mismatch {
-            let DigestReport {
-                compared,
-                mismatched,
-                ..
-            } = self.digests;
-            self.notes.push(format!(
-                "the tree's digest differs from the logged one after {mismatched} of {compared} transactions, first \
-                 after {first}; a Java server with another locale or other options explains this, damage would too"
-            ));
-        }
+        self.notes.extend(self.digests.note());
         if self.ttl_znodes > 0 && !self.tree.options().extended_types {
             self.notes.push(format!(
                 "{} znodes with a time to live were created here; they are kept, but do not expire while \

@@ -3,6 +3,7 @@
 use super::AclList;
 use jute::data::{Acl, Id};
 use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Id of `world:anyone` with all permissions where a file gives no list; never in the table of a
@@ -19,6 +20,8 @@ pub(super) struct Acls {
     by_list: FxHashMap<AclList, u32>,
     by_id: FxHashMap<i64, u32>,
     last_id: i64,
+    /// Ids that were asked for and stood in no table.
+    lost: BTreeSet<i64>,
 }
 
 struct Entry {
@@ -50,6 +53,7 @@ impl Acls {
             by_list: FxHashMap::default(),
             by_id: FxHashMap::default(),
             last_id: 0,
+            lost: BTreeSet::new(),
         }
     }
 
@@ -119,6 +123,7 @@ impl Acls {
             Some(&index) => index,
             None => {
                 self.last_id = self.last_id.max(id);
+                self.lost.insert(id);
                 self.put(id, Arc::from([world(0)]))
             }
         };
@@ -133,6 +138,16 @@ impl Acls {
         let mut indices: Vec<u32> = self.by_id.values().copied().filter(unused).collect();
         indices.sort_unstable();
         indices.into_iter().for_each(|index| self.forget(index));
+    }
+
+    /// How many znodes have a list that no table of a file had and no transaction has brought since.
+    pub fn lost_users(&self) -> u64 {
+        let users = |id| {
+            self.by_id
+                .get(id)
+                .map(|&index| self.entries[index as usize].users)
+        };
+        self.lost.iter().filter_map(users).sum()
     }
 
     /// What files keep: every list but the open one, by ascending id.
@@ -219,7 +234,10 @@ mod tests {
         let mut acls = Acls::new();
         let lost = acls.resolve(9);
         assert_eq!(acls.list(lost)[..], [world(0)]);
+        assert_eq!(acls.lost_users(), 1);
         let new = acls.intern(Some(&[world(0)]));
         assert_eq!(acls.id(new), 10);
+        acls.release(lost);
+        assert_eq!(acls.lost_users(), 0);
     }
 }

@@ -112,6 +112,11 @@ impl Tree {
         self.acls.list(self.slot(znode).acl)
     }
 
+    /// Znodes loaded with an ACL list that was nowhere: nobody but super may do anything with them.
+    pub fn lost_acl_count(&self) -> u64 {
+        self.acls.lost_users()
+    }
+
     /// How many children it has.
     pub fn child_count(&self, znode: Znode) -> i32 {
         self.slab.family(znode.0).children as i32

@@ -21,12 +21,14 @@
 //! Source: `FileSnap`, `SnapStream`, `DataTree.serialize`.
 
 mod compress;
+mod parts;
 mod reader;
 pub mod stream;
 mod writer;
 
 pub use compress::Compression;
-pub use reader::{Loaded, SnapshotProblem, check, looks_complete, read};
+pub use parts::Parts;
+pub use reader::{Loaded, Sections, SnapshotProblem, check, looks_complete, read, visit};
 pub(in crate::storage) use writer::write_received;
 pub use writer::{SnapshotOptions, SnapshotWriter, Written, write_tree};
 

@@ -1,7 +1,7 @@
 //! Reads a snapshot into a tree, checking every seal on the way.
 
 use super::compress::{GZ_MAGIC, SNAPPY_MAGIC};
-use super::{Compression, DIGEST_VERSION, TERMINATOR};
+use super::{Compression, DIGEST_VERSION, Parts, TERMINATOR};
 use crate::base::Zxid;
 use crate::storage::{Disk, DiskFile, MemoryFile, StorageError};
 use crate::tree::{self, Kind, LoadError, Loader, Tree, TreeOptions};
@@ -136,6 +136,35 @@ fn load(
     zxid: Zxid,
     options: TreeOptions,
 ) -> Result<Loaded, SnapshotProblem> {
+    let mut loader = Loader::new(options);
+    let (sections, ttl_znodes) = read_parts(file, compression, &mut loader)?;
+    Ok(Loaded {
+        tree: loader.finish(zxid)?,
+        digest: sections.digest,
+        last_zxid: sections.last_zxid,
+        ttl_znodes,
+    })
+}
+
+/// Reads a snapshot without making a tree of it. All seals are checked, but only behind what they cover: what was told
+/// counts once this returns.
+///
+/// # Errors
+/// What is wrong with the file.
+pub fn visit(
+    disk: &dyn Disk,
+    path: &Path,
+    parts: &mut impl Parts,
+) -> Result<Sections, SnapshotProblem> {
+    Ok(read_parts(disk.open(path)?, compression_of(path), parts)?.0)
+}
+
+/// Returns the sections, and how many znodes have a time to live.
+fn read_parts(
+    file: Box<dyn DiskFile>,
+    compression: Compression,
+    parts: &mut impl Parts,
+) -> Result<(Sections, u64), SnapshotProblem> {
     let packed = Sequential::new(file);
     let mut stream = Stream::new(compression.unpack(packed));
     if stream.bytes(FileHeader::SIZE, "the header")?[..4]
@@ -143,34 +172,28 @@ fn load(
     {
         return Err(SnapshotProblem::NoSnapshot);
     }
-    let mut loader = Loader::new(options);
-    read_sessions(&mut stream, &mut loader)?;
-    read_acls(&mut stream, &mut loader)?;
-    let ttl_znodes = read_znodes(&mut stream, &mut loader)?;
+    read_sessions(&mut stream, parts)?;
+    read_acls(&mut stream, parts)?;
+    let ttl_znodes = read_znodes(&mut stream, parts)?;
     stream.seal()?;
-    let (digest, last_zxid) = read_sections(&mut stream)?;
+    let sections = read_sections(&mut stream)?;
     // To the end, so that the container's own checks are made too.
     while stream.pull()? > 0 {
         stream.at = stream.buf.len();
     }
-    Ok(Loaded {
-        tree: loader.finish(zxid)?,
-        digest,
-        last_zxid,
-        ttl_znodes,
-    })
+    Ok((sections, ttl_znodes))
 }
 
-fn read_sessions(stream: &mut Stream, loader: &mut Loader) -> Result<(), SnapshotProblem> {
+fn read_sessions(stream: &mut Stream, parts: &mut impl Parts) -> Result<(), SnapshotProblem> {
     for _ in 0..stream.count("the number of sessions")? {
         let id = stream.i64("a session")?;
-        loader.session(id, stream.i32("a session")?);
+        parts.session(id, stream.i32("a session")?);
     }
     Ok(())
 }
 
 /// Source: `ReferenceCountedACLCache.deserialize`.
-fn read_acls(stream: &mut Stream, loader: &mut Loader) -> Result<(), SnapshotProblem> {
+fn read_acls(stream: &mut Stream, parts: &mut impl Parts) -> Result<(), SnapshotProblem> {
     for _ in 0..stream.count("the number of ACL lists")? {
         let id = stream.i64("an ACL list")?;
         let mut list = Vec::new();
@@ -183,13 +206,13 @@ fn read_acls(stream: &mut Stream, loader: &mut Loader) -> Result<(), SnapshotPro
             };
             list.push(Acl { perms, id });
         }
-        loader.acl(id, list)?;
+        parts.acl(id, list)?;
     }
     Ok(())
 }
 
 /// Returns how many have a time to live.
-fn read_znodes(stream: &mut Stream, loader: &mut Loader) -> Result<u64, SnapshotProblem> {
+fn read_znodes(stream: &mut Stream, parts: &mut impl Parts) -> Result<u64, SnapshotProblem> {
     let extended = TreeOptions {
         extended_types: true,
         ..TreeOptions::default()
@@ -215,13 +238,7 @@ fn read_znodes(stream: &mut Stream, loader: &mut Loader) -> Result<u64, Snapshot
         ) {
             ttl_znodes += 1;
         }
-        match std::str::from_utf8(&path) {
-            Ok(path) => loader.znode(path, data, acl, &stat)?,
-            Err(_) => {
-                let path = Str::from_java_utf8(Bytes::copy_from_slice(&path));
-                loader.znode(&path, data, acl, &stat)?;
-            }
-        }
+        parts.znode(&path, data, acl, &stat)?;
     }
 }
 
@@ -240,7 +257,14 @@ pub(super) fn stat_of(bytes: &[u8]) -> StatPersisted {
     }
 }
 
-type Sections = (Option<(Zxid, u64)>, Option<Zxid>);
+/// What stands behind the body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sections {
+    /// As [`Loaded::digest`].
+    pub digest: Option<(Zxid, u64)>,
+    /// As [`Loaded::last_zxid`].
+    pub last_zxid: Option<Zxid>,
+}
 
 /// The sections behind the body, told apart by how much is left.
 ///
@@ -248,7 +272,7 @@ type Sections = (Option<(Zxid, u64)>, Option<Zxid>);
 fn read_sections(stream: &mut Stream) -> Result<Sections, SnapshotProblem> {
     let left = stream.left_up_to(DIGEST_SECTION + LAST_ZXID_SECTION)?;
     if left == 0 {
-        return Ok((None, None));
+        return Ok(Sections::default());
     }
     let digest = if left == LAST_ZXID_SECTION {
         None
@@ -256,11 +280,15 @@ fn read_sections(stream: &mut Stream) -> Result<Sections, SnapshotProblem> {
         read_digest(stream)?
     };
     if stream.left_up_to(LAST_ZXID_SECTION)? == 0 {
-        return Ok((digest, None));
+        let last_zxid = None;
+        return Ok(Sections { digest, last_zxid });
     }
     let last_zxid = Zxid(stream.i64("the last zxid")?);
     stream.seal()?;
-    Ok((digest, Some(last_zxid)))
+    Ok(Sections {
+        digest,
+        last_zxid: Some(last_zxid),
+    })
 }
 
 /// Source: `DataTree.deserializeZxidDigest`.

@@ -14,7 +14,7 @@
 //! Source: `SerializeUtils.serializeSnapshot`, `LearnerHandler.run`, `Learner.syncWithLeader`.
 
 use super::reader::{Sequential, compression_of, stat_of};
-use super::{SnapshotProblem, TERMINATOR, looks_complete};
+use super::{Parts, SnapshotProblem, TERMINATOR, looks_complete};
 use crate::base::Zxid;
 use crate::storage::{Dirs, Disk, StorageError, names};
 use crate::tree::{LoadError, Loader, Tree, TreeOptions};
@@ -254,45 +254,6 @@ impl SnapParser {
         match self.loader.take() {
             Some(loader) => Ok(Some(loader.finish(self.zxid)?)),
             None => Ok(None),
-        }
-    }
-}
-
-/// Who is told of the parts of a body.
-trait Parts {
-    fn session(&mut self, id: i64, timeout: i32);
-    fn acl(&mut self, id: i64, list: Vec<Acl>) -> Result<(), LoadError>;
-    fn znode(
-        &mut self,
-        path: &[u8],
-        data: Option<&[u8]>,
-        acl: i64,
-        stat: &StatPersisted,
-    ) -> Result<(), LoadError>;
-}
-
-impl Parts for Loader {
-    fn session(&mut self, id: i64, timeout: i32) {
-        Loader::session(self, id, timeout);
-    }
-
-    fn acl(&mut self, id: i64, list: Vec<Acl>) -> Result<(), LoadError> {
-        Loader::acl(self, id, list)
-    }
-
-    fn znode(
-        &mut self,
-        path: &[u8],
-        data: Option<&[u8]>,
-        acl: i64,
-        stat: &StatPersisted,
-    ) -> Result<(), LoadError> {
-        match std::str::from_utf8(path) {
-            Ok(path) => Loader::znode(self, path, data, acl, stat),
-            Err(_) => {
-                let path = Str::from_java_utf8(Bytes::copy_from_slice(path));
-                Loader::znode(self, &path, data, acl, stat)
-            }
         }
     }
 }

@@ -47,7 +47,7 @@ fn assert_refused(disk: &SimDisk, offset: u64) -> String {
         "{error}"
     );
     let text = error.to_string();
-    assert!(text.contains("zkTxnLogToolkit.sh"), "{text}");
+    assert!(text.contains("oxkeeper doctor"), "{text}");
     text
 }
 

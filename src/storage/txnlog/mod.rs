@@ -23,13 +23,14 @@
 //! a record in the middle of the history does.
 
 pub mod cursor;
+mod entries;
 mod reader;
 mod truncate;
 mod writer;
 
+pub use entries::{Entries, Entry};
 pub use reader::{End, LogReader, Record, Step, scan};
-pub(super) use truncate::cut_file;
-pub use truncate::{TruncateReport, holds, truncate};
+pub use truncate::{TruncateReport, cut_file, holds, truncate};
 pub use writer::{LogOptions, LogWriter, SyncReport};
 
 /// Bytes of a record around its payload.

@@ -94,15 +94,23 @@ impl LogReader {
     ///
     /// # Errors
     /// What the disk says.
-    pub(super) fn open_at(
-        disk: &dyn Disk,
-        path: &Path,
-        offset: u64,
-    ) -> Result<LogReader, StorageError> {
+    pub fn open_at(disk: &dyn Disk, path: &Path, offset: u64) -> Result<LogReader, StorageError> {
         let mut reader = LogReader::open(disk, path)?;
         reader.len = reader.len.max(offset);
         reader.at = offset;
         Ok(reader)
+    }
+
+    /// Where the first whole record at `from` or behind it begins, for whoever wants to know what follows damage: a
+    /// guess where the file is so full of what may be records that not all of it is looked at.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn find_record(&self, from: u64) -> Result<Option<u64>, StorageError> {
+        Ok(match self.rest(from)? {
+            Rest::Record(offset) => Some(offset),
+            Rest::Zeros | Rest::Garbage => None,
+        })
     }
 
     /// Where the next record begins, in bytes.

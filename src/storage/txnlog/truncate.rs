@@ -76,11 +76,10 @@ pub fn holds(disk: &dyn Disk, dir: &Path, zxid: Zxid) -> Result<bool, StorageErr
 }
 
 /// Cuts a file to `len` bytes, durably.
-pub(in crate::storage) fn cut_file(
-    disk: &dyn Disk,
-    path: &Path,
-    len: u64,
-) -> Result<(), StorageError> {
+///
+/// # Errors
+/// What the disk says.
+pub fn cut_file(disk: &dyn Disk, path: &Path, len: u64) -> Result<(), StorageError> {
     let cut = || {
         let mut file = disk.edit(path)?;
         file.set_len(len)?;
