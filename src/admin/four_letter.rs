@@ -2,9 +2,13 @@
 //!
 //! Source: `FourLetterCommands`, `server.command.*`.
 
-use std::fmt::Write;
+mod dump;
+mod watches;
 
-use super::{Admin, Mode, NOT_SERVING, version};
+use std::fmt::Write;
+use std::sync::atomic::Ordering;
+
+use super::{Admin, Mode, NOT_SERVING, folder_bytes, text, version};
 use crate::base::Mono;
 use crate::config::ensemble::PeerAddress;
 use crate::config::{self, HostPort, Membership};
@@ -19,43 +23,101 @@ const WORDS: [[u8; 4]; 19] = [
 ];
 const TELNET: [u8; 4] = [0xff, 0xf4, 0xff, 0xfd];
 
-/// Words about the process alone.
-const NEEDS_NO_SERVICE: [[u8; 4]; 3] = [*b"envi", *b"gtmk", *b"stmk"];
+/// Words that are answered from a few numbers, so that nobody else has to wait meanwhile.
+const QUICK: [[u8; 4]; 7] = [
+    *b"ruok", *b"isro", *b"srvr", *b"envi", *b"gtmk", *b"stmk", TELNET,
+];
 
 /// Whether these four bytes, first on a connection, are a word and not the length of a frame.
 pub fn is_word(bytes: [u8; 4]) -> bool {
     WORDS.contains(&bytes)
 }
 
-/// The answer to a word, whole. `conn` is the connection that asked.
-pub fn answer(admin: &Admin, word: [u8; 4], conn: &Conn) -> String {
+/// Whether a task may make the answer itself; otherwise it goes through [`Admin::look`].
+pub fn is_quick(word: [u8; 4]) -> bool {
+    QUICK.contains(&word)
+}
+
+/// Bytes that belong to a word: a trace mask behind `stmk`.
+pub fn argument_bytes(word: [u8; 4]) -> usize {
+    if word == *b"stmk" { 8 } else { 0 }
+}
+
+/// The answer to a word, whole; `None` if the connection is to be closed without one, because `argument`, what came
+/// behind the word, is too short. `conn` is the connection that asked.
+pub fn answer(admin: &Admin, word: [u8; 4], argument: &[u8], conn: &Conn) -> Option<String> {
     let name = match word {
         TELNET => "telnet close",
         _ => str::from_utf8(&word).unwrap_or_default(),
     };
     if !admin.config.four_letter_whitelist.allows(name) {
-        return format!("{name} is not executed because it is not in the whitelist.\n");
+        return Some(format!(
+            "{name} is not executed because it is not in the whitelist.\n"
+        ));
     }
-    let ensemble = admin.counters.ensemble();
-    let mode = admin.mode_for_clients(&ensemble);
-    match (&word, mode) {
-        (b"ruok", _) => "imok".into(),
-        (&TELNET, _) => String::new(),
-        (b"isro", None) => "null".into(),
-        (b"hash", None) => NOT_SERVING.into(),
-        (word, None) if !NEEDS_NO_SERVICE.contains(word) => format!("{NOT_SERVING}\n"),
-        (b"isro", Some(_)) => "rw".into(),
-        (b"srvr", Some(mode)) => admin.srvr(mode, &ensemble, None),
-        (b"stat", Some(mode)) => admin.srvr(mode, &ensemble, Some(conn)),
-        (b"mntr", Some(mode)) => admin.mntr(mode, &ensemble),
-        (b"cons", _) => admin.cons(conn),
-        (b"conf", _) => admin.conf(),
-        (b"hash", _) => admin.hash(),
-        _ => format!("{name} is not built into this server yet.\n"),
+    Some(match &word {
+        b"ruok" => "imok".into(),
+        b"envi" => environment(),
+        b"gtmk" => admin.trace_mask.load(Ordering::Relaxed).to_string(),
+        b"stmk" => {
+            let mask = i64::from_be_bytes(*argument.first_chunk()?);
+            admin.trace_mask.store(mask, Ordering::Relaxed);
+            mask.to_string()
+        }
+        &TELNET => String::new(),
+        word => admin.word(word, conn),
+    })
+}
+
+fn environment() -> String {
+    let mut out = String::from("Environment:\n");
+    for (key, value) in super::environment::list() {
+        line(&mut out, format_args!("{key}={value}"));
     }
+    out
 }
 
 impl Admin {
+    /// The answer to a word about the server.
+    fn word(&self, word: &[u8; 4], conn: &Conn) -> String {
+        let ensemble = self.counters.ensemble();
+        let Some(mode) = self.mode_for_clients(&ensemble) else {
+            return match word {
+                b"isro" => "null".into(),
+                b"hash" => NOT_SERVING.into(),
+                _ => format!("{NOT_SERVING}\n"),
+            };
+        };
+        match word {
+            b"isro" => "rw".into(),
+            b"srvr" => self.srvr(mode, &ensemble, None),
+            b"stat" => self.srvr(mode, &ensemble, Some(conn)),
+            b"mntr" => self.mntr(mode, &ensemble),
+            b"cons" => self.cons(conn),
+            b"conf" => self.conf(),
+            b"hash" => self.hash(),
+            b"dirs" => self.dirs(),
+            b"dump" => dump::dump(self, mode),
+            b"wchs" => watches::summary(&self.watches()),
+            b"wchc" => watches::by_connection(&self.watches()),
+            b"wchp" => watches::by_path(&self.watches()),
+            b"crst" => {
+                self.reset_connections();
+                "Connection stats reset.\n".into()
+            }
+            b"srst" => {
+                self.reset_stats(mode == Mode::Leader);
+                "Server stats reset.\n".into()
+            }
+            word => unreachable!("{word:?} is no word"),
+        }
+    }
+
+    fn dirs(&self) -> String {
+        let (data, log) = (folder_bytes(&self.dirs.0), folder_bytes(&self.dirs.1));
+        format!("datadir_size: {data}\nlogdir_size: {log}\n")
+    }
+
     fn srvr(&self, mode: Mode, ensemble: &EnsembleStatus, with_clients: Option<&Conn>) -> String {
         let mut out = format!("Zookeeper version: {}\n", version());
         if let Some(own) = with_clients {
@@ -115,15 +177,16 @@ impl Admin {
                 &mut out,
                 format_args!(
                     " {},sid={},lop={},est={},to={}{cxid},lzxid={:#x},lresp={},llat={},\
-                     minlat=0,avglat={},maxlat={})",
+                     minlat={},avglat={},maxlat={})",
                     basics(&conn, own),
                     lane.session(),
-                    last.op,
+                    last.op.unwrap_or("NA"),
                     conn.stats.established.0,
                     timeout.as_millis(),
                     last.zxid,
                     last.at,
                     last.latency,
+                    last.min_latency,
                     last.avg_latency,
                     last.max_latency
                 ),
@@ -307,34 +370,29 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
     out.push('\n');
 }
 
-/// Address, interest and packet counts, without the closing bracket. The number after the address is what the socket
-/// is watched for: 1 to read; a connection that waits for this very answer is watched for nothing.
+/// Address, interest and packet counts, without the closing bracket.
 fn basics(conn: &Conn, own: &Conn) -> String {
-    let interest = u8::from(conn.id != own.id);
+    let interest = interest(conn, Some(own));
     let (received, sent) = conn.stats.packets();
     format!(
-        "/{}[{interest}](queued={},recved={received},sent={sent}",
-        conn.remote,
+        "{}[{interest}](queued={},recved={received},sent={sent}",
+        text::socket_address(&conn.remote),
         conn.stats.queued()
     )
+}
+
+/// What the socket of a connection is watched for: 1 to read, 4 to write. Nothing while its request is served, so it is
+/// 0 for `own`, which waits for this very answer.
+pub(super) fn interest(conn: &Conn, own: Option<&Conn>) -> u8 {
+    if own.is_some_and(|own| own.id == conn.id) {
+        return 0;
+    }
+    1 | if conn.outbox.is_empty() { 0 } else { 4 }
 }
 
 /// Four decimals, half up, always with a point: as Java prints a rounded double.
 fn rounded(value: f64) -> String {
     format!("{:?}", (value * 10_000.0).round() / 10_000.0)
-}
-
-fn folder_bytes(dir: &std::path::Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(dir) else {
-        return 0;
-    };
-    let files = entries
-        .filter_map(Result::ok)
-        .filter_map(|entry| entry.metadata().ok());
-    files
-        .filter(std::fs::Metadata::is_file)
-        .map(|file| file.len())
-        .sum()
 }
 
 /// Open files of this process, and how many it may have.

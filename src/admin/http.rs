@@ -160,8 +160,6 @@ struct Site {
     admin: Arc<Admin>,
     /// Where the commands are, without a slash at its end.
     root: String,
-    /// Looks at the server that may run at once; the others wait.
-    looks: Semaphore,
 }
 
 impl Site {
@@ -173,7 +171,6 @@ impl Site {
                 .trim_end_matches('/')
                 .to_owned(),
             admin,
-            looks: Semaphore::new(limits::ADMIN_LOOKS),
         }
     }
 
@@ -255,7 +252,13 @@ impl Site {
         }
         let query = Query::parse(request.uri().query().unwrap_or_default());
         let answer = match command.run {
-            Run::Look(look) => self.look(look, query).await,
+            Run::Look(look) => {
+                let answer = self.admin.look(move |admin| look(admin, &query)).await;
+                answer.unwrap_or_else(|| {
+                    let error = "the command failed; the log says why";
+                    Answer::failed(StatusCode::INTERNAL_SERVER_ERROR, error)
+                })
+            }
             Run::Act(act) => {
                 let (head, body) = request.into_parts();
                 let call = Call {
@@ -268,20 +271,6 @@ impl Site {
             }
         };
         answer.into_response(command.name())
-    }
-
-    /// Beside the tasks that serve clients: it may walk through all of them.
-    async fn look(&self, look: fn(&Admin, &Query) -> Answer, query: Query) -> Answer {
-        let place = self.looks.acquire().await;
-        let admin = self.admin.clone();
-        let answer = tokio::task::spawn_blocking(move || look(&admin, &query)).await;
-        drop(place);
-        answer.unwrap_or_else(|_| {
-            Answer::failed(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the command failed; the log says why",
-            )
-        })
     }
 }
 

@@ -2,19 +2,28 @@
 
 pub mod answer;
 pub mod commands;
+pub mod environment;
 pub mod four_letter;
 pub mod http;
 pub mod json;
 pub mod log_level;
+pub mod text;
+mod walks;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 use crate::base::Mono;
-use crate::config::Config;
+use crate::config::{Config, limits};
+use crate::replica::Replica;
 use crate::replica::gate::Gate;
 use crate::replica::status::{Counters, EnsembleStatus};
 use crate::runtime::clock::Clock;
+use crate::runtime::mailbox::{Mailbox, Message};
 use crate::zab::io::Role;
 
 /// What every answer is made from.
@@ -31,7 +40,21 @@ pub struct Admin {
     pub clock: Clock,
     /// When the server began to serve.
     pub started: Mono,
+    /// The way to the commit loop.
+    pub mailbox: Arc<Mailbox>,
+    /// What Java would trace. It changes nothing here.
+    pub trace_mask: AtomicI64,
+    /// Answers that are made at once beside the tasks of clients; the others wait.
+    pub looks: Semaphore,
 }
+
+/// What Java traces unless told otherwise: requests, sessions and warnings, as [`Admin::trace_mask`].
+///
+/// Source: `ZooTrace`.
+const TRACE_MASK: i64 = 306;
+
+/// How long an answer waits for the commit loop.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The answer of a member that has no leader. Source: `AbstractFourLetterCommand.ZK_NOT_SERVING`.
 pub const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests";
@@ -62,6 +85,74 @@ impl Mode {
 }
 
 impl Admin {
+    /// What has no state yet. `dirs` are absolute.
+    pub fn new(
+        config: Arc<Config>,
+        gate: Arc<Gate>,
+        counters: Arc<Counters>,
+        mailbox: Arc<Mailbox>,
+        dirs: (PathBuf, PathBuf),
+        clock: Clock,
+    ) -> Self {
+        Admin {
+            gate,
+            counters,
+            config,
+            dirs,
+            clock,
+            started: clock.mono(),
+            mailbox,
+            trace_mask: AtomicI64::new(TRACE_MASK),
+            looks: Semaphore::new(limits::ADMIN_LOOKS),
+        }
+    }
+
+    /// Runs `look` beside the tasks that serve clients: it may take its time. `None` if it panicked.
+    pub async fn look<T: Send + 'static>(
+        self: &Arc<Self>,
+        look: impl FnOnce(&Admin) -> T + Send + 'static,
+    ) -> Option<T> {
+        let _place = self.looks.acquire().await;
+        let admin = self.clone();
+        let looked = tokio::task::spawn_blocking(move || look(&admin));
+        looked.await.ok()
+    }
+
+    /// Asks the commit loop, which answers between two of its rounds; `None` if it does not answer in time. Blocks, so
+    /// it is for [`Admin::look`] and never for a task.
+    pub fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Replica) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (answer, answered) = std::sync::mpsc::sync_channel(1);
+        self.mailbox.push(Message::Ask(Box::new(move |replica| {
+            // Nobody may be waiting any more.
+            let _ = answer.try_send(question(replica));
+        })));
+        answered.recv_timeout(PATIENCE).ok()
+    }
+
+    /// Every connection counts from here on, this server's watches and queues apart.
+    ///
+    /// Source: `ServerCnxnFactory.resetAllConnectionStats`.
+    pub fn reset_connections(&self) {
+        for conn in self.gate.conns() {
+            conn.stats.reset();
+        }
+    }
+
+    /// Latencies and packets count from here on, and on a leader the lengths of proposals, if these are meant, too.
+    ///
+    /// Source: `StatResetCommand`.
+    pub fn reset_stats(&self, proposals: bool) {
+        self.counters.reset();
+        if proposals && self.ask(Replica::reset_proposal_sizes).is_none() {
+            tracing::warn!(
+                "the lengths of proposals are not reset: the commit loop does not answer"
+            );
+        }
+    }
+
     /// What this server is; `None` for a member without a leader.
     pub fn mode(&self, ensemble: &EnsembleStatus) -> Option<Mode> {
         if self.config.is_standalone() {
@@ -82,6 +173,23 @@ impl Admin {
             *mode != Mode::Leader || !self.config.member.as_ref().is_some_and(declines)
         })
     }
+}
+
+/// Bytes of all files below a folder.
+///
+/// Source: `ZooKeeperServer.getDirSize`.
+pub fn folder_bytes(dir: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return 0;
+    };
+    let sizes = entries
+        .filter_map(Result::ok)
+        .map(|entry| match entry.metadata() {
+            Ok(found) if found.is_dir() => folder_bytes(&entry.path()),
+            Ok(found) => found.len(),
+            Err(_) => 0,
+        });
+    sizes.sum()
 }
 
 /// Version line, as clients and tools parse it: up to the first comma, `x.y.z-` and a text.

@@ -21,7 +21,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::codec::{self, Frame};
 use super::{ClientPort, Stopping};
-use crate::admin::four_letter;
+use crate::admin::{Admin, four_letter};
 use crate::auth;
 use crate::base::Mono;
 use crate::replica::conn::Conn;
@@ -78,6 +78,8 @@ enum Phase {
     First,
     /// The commit loop decides on the session; what follows waits in the socket.
     Connecting,
+    /// The answer to a four-letter word is being made; nothing follows.
+    Answering,
     /// Requests.
     Established,
 }
@@ -103,6 +105,15 @@ enum End {
     Malformed(#[from] jute::DecodeError),
     #[error("{0}")]
     Io(#[from] io::Error),
+}
+
+/// The last that `conn` gets to hear.
+fn answer_with(conn: &Conn, text: &str, wakes: &mut Wakes) {
+    if !text.is_empty() {
+        conn.outbox
+            .reply(wakes, |out| out.extend_from_slice(text.as_bytes()));
+    }
+    conn.outbox.finish(wakes);
 }
 
 enum Ready {
@@ -214,6 +225,7 @@ impl Task {
     /// Nothing is owed to the client, and it waits for nothing.
     fn is_idle(&self) -> bool {
         let waits = self.conn.lane.get().is_some_and(|lane| lane.in_loop() > 0);
+        let waits = waits || self.phase == Phase::Answering;
         self.output.is_empty() && self.conn.outbox.is_empty() && !waits
     }
 
@@ -221,7 +233,8 @@ impl Task {
     /// not take its replies, or it waits for some while the whole server has too much to do. Its
     /// own replies end each of these.
     fn is_held(&self) -> bool {
-        if self.phase == Phase::Connecting || self.last_word || self.deaf {
+        let is_undecided = matches!(self.phase, Phase::Connecting | Phase::Answering);
+        if is_undecided || self.last_word || self.deaf {
             return true;
         }
         let owed = self.output.len() + self.conn.outbox.len();
@@ -264,7 +277,7 @@ impl Task {
                 break;
             };
             if self.phase == Phase::First && four_letter::is_word(word) {
-                self.four_letter_word(word);
+                self.four_letter_word(word)?;
                 break;
             }
             let claimed = i32::from_be_bytes(word);
@@ -289,23 +302,37 @@ impl Task {
             self.frames_in += 1;
             match self.phase {
                 Phase::First => self.first_frame(frame, now)?,
-                Phase::Connecting => unreachable!("held until the session is decided on"),
+                Phase::Connecting | Phase::Answering => unreachable!("held until it is over"),
                 Phase::Established => self.request(frame, now)?,
             }
         }
         Ok(())
     }
 
-    fn four_letter_word(&mut self, word: [u8; 4]) {
+    fn four_letter_word(&mut self, word: [u8; 4]) -> Result<(), End> {
+        let rest = self.input.split_off(4);
         self.input.clear();
+        let argument = &rest[..rest.len().min(four_letter::argument_bytes(word))];
         // Counted before the answer, which shows it.
         self.port.counters.received(1);
         self.conn.stats.received(1);
-        let answer = four_letter::answer(&self.port.admin, word, &self.conn);
-        self.conn.outbox.reply(&mut self.wakes, |out| {
-            out.extend_from_slice(answer.as_bytes())
+        let (admin, conn) = (&self.port.admin, &self.conn);
+        if four_letter::is_quick(word) {
+            let answer = four_letter::answer(admin, word, argument, conn).ok_or(End::LastWord)?;
+            answer_with(conn, &answer, &mut self.wakes);
+            return Ok(());
+        }
+        self.phase = Phase::Answering;
+        let (admin, conn) = (admin.clone(), conn.clone());
+        tokio::spawn(async move {
+            let own = conn.clone();
+            let look = move |admin: &Admin| four_letter::answer(admin, word, &[], &own);
+            let answer = admin.look(look).await.flatten();
+            let mut wakes = Wakes::default();
+            answer_with(&conn, &answer.unwrap_or_default(), &mut wakes);
+            wakes.wake_all();
         });
-        self.conn.outbox.finish(&mut self.wakes);
+        Ok(())
     }
 
     fn first_frame(&mut self, frame: Bytes, now: Mono) -> Result<(), End> {

@@ -40,6 +40,7 @@ impl Conn {
     pub fn new(id: ConnId, remote: SocketAddr, identities: Identities, now: WallMs) -> Self {
         let stats = ConnStats {
             established: now,
+            last_op: AtomicI32::new(NEVER),
             ..ConnStats::default()
         };
         Conn {
@@ -88,6 +89,9 @@ impl Conn {
     }
 }
 
+/// Stands for the operation of a connection that has answered none.
+const NEVER: i32 = i32::MIN;
+
 /// Counters of one connection, as `cons` and `stat` print them.
 ///
 /// Source: `ServerCnxn` statistics.
@@ -103,6 +107,8 @@ pub struct ConnStats {
     last_zxid: AtomicI64,
     last_response: AtomicI64,
     last_latency: AtomicI64,
+    /// Begins at 0, as Java's does: only after a reset it shows the least latency.
+    min_latency: AtomicI64,
     max_latency: AtomicI64,
     count: AtomicI64,
     total_latency: AtomicI64,
@@ -111,8 +117,8 @@ pub struct ConnStats {
 /// A copy of the counters that requests move.
 #[derive(Clone, Copy, Debug)]
 pub struct LastRequest {
-    /// Four letters, or `NA`.
-    pub op: &'static str,
+    /// Four letters, or `NA`; `None` before the first answer.
+    pub op: Option<&'static str>,
     /// Last xid that was not negative; negative after a reset.
     pub cxid: i32,
     /// zxid of the last reply.
@@ -121,6 +127,8 @@ pub struct LastRequest {
     pub at: i64,
     /// Latency of the last reply in ms.
     pub latency: i64,
+    /// Least latency in ms since the last reset; 0 if there was none.
+    pub min_latency: i64,
     /// Highest latency in ms.
     pub max_latency: i64,
     /// Mean latency in whole ms.
@@ -141,9 +149,34 @@ impl ConnStats {
         self.last_response.store(now.0, Ordering::Relaxed);
         self.last_latency.store(latency, Ordering::Relaxed);
         self.count.fetch_add(1, Ordering::Relaxed);
+        if latency < self.min_latency.load(Ordering::Relaxed) {
+            self.min_latency.fetch_min(latency, Ordering::Relaxed);
+        }
         if latency > 0 {
             self.total_latency.fetch_add(latency, Ordering::Relaxed);
             self.max_latency.fetch_max(latency, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts from here on. What is queued stays so.
+    ///
+    /// Source: `ServerCnxn.resetStats`.
+    pub fn reset(&self) {
+        for counter in [&self.received, &self.sent] {
+            counter.store(0, Ordering::Relaxed);
+        }
+        self.min_latency.store(i64::MAX, Ordering::Relaxed);
+        self.last_op.store(0, Ordering::Relaxed);
+        self.last_cxid.store(-1, Ordering::Relaxed);
+        self.last_zxid.store(-1, Ordering::Relaxed);
+        for counter in [
+            &self.last_response,
+            &self.last_latency,
+            &self.max_latency,
+            &self.count,
+            &self.total_latency,
+        ] {
+            counter.store(0, Ordering::Relaxed);
         }
     }
 
@@ -186,15 +219,20 @@ impl ConnStats {
 
     /// What the last requests left behind.
     pub fn last(&self) -> LastRequest {
-        let op = OpCode(self.last_op.load(Ordering::Relaxed)).op();
+        let op = self.last_op.load(Ordering::Relaxed);
+        let name = || OpCode(op).op().map_or("NA", short_name);
         let count = self.count.load(Ordering::Relaxed);
         let total = self.total_latency.load(Ordering::Relaxed);
         LastRequest {
-            op: op.map_or("NA", short_name),
+            op: (op != NEVER).then(name),
             cxid: self.last_cxid.load(Ordering::Relaxed),
             zxid: self.last_zxid.load(Ordering::Relaxed),
             at: self.last_response.load(Ordering::Relaxed),
             latency: self.last_latency.load(Ordering::Relaxed),
+            min_latency: match self.min_latency.load(Ordering::Relaxed) {
+                i64::MAX => 0,
+                least => least,
+            },
             max_latency: self.max_latency.load(Ordering::Relaxed),
             avg_latency: if count > 0 { total / count } else { 0 },
         }

@@ -317,12 +317,7 @@ impl Replica {
         }
         self.looked = now.mono;
         let (sessions, owners) = (&self.sessions, &self.owners);
-        let last_heard = |id| {
-            let session: &Session = sessions.get(&id)?;
-            // Of the clients of learners, the learners tell.
-            let is_here = !matches!(owners.get(&id), Some(Owner::Link(_)));
-            is_here.then(|| session.lane.last_heard())
-        };
+        let last_heard = |id| last_heard(sessions, owners, id);
         for id in self.tracker.expire(now.mono, last_heard) {
             tracing::info!("session {id}: expired, no sign of life within its timeout");
             if let Some(session) = self.sessions.get(&id) {
@@ -394,6 +389,27 @@ impl Replica {
     /// Sessions that live, as far as this server decides on that: a learner does not.
     pub fn session_count(&self) -> usize {
         self.tracker.len()
+    }
+
+    /// When each of these sessions expires if nobody hears of it any more; `None` for one that is unknown or closing.
+    /// On a learner, who does not decide on that, for all of them.
+    ///
+    /// Source: `SessionTrackerImpl.getSessionExpiryMap`.
+    pub fn expiries(&self, ids: &[SessionId]) -> Vec<Option<Mono>> {
+        let expiry = |id: &SessionId| {
+            let tracked = self.tracker.deadline(*id)?;
+            let heard = last_heard(&self.sessions, &self.owners, *id);
+            Some(heard.map_or(tracked, |(heard, timeout)| {
+                self.tracker.bucket(heard + timeout)
+            }))
+        };
+        ids.iter().map(expiry).collect()
+    }
+
+    /// Forgets how long proposals were, until the next.
+    pub fn reset_proposal_sizes(&mut self) {
+        self.proposals = ProposalSizes::default();
+        self.publish_ensemble();
     }
 
     #[allow(clippy::too_many_arguments)] // they are the fields of one input
@@ -486,6 +502,17 @@ impl Replica {
         }
         self.drained(lane.session());
     }
+}
+
+/// Of the clients of learners, the learners tell.
+fn last_heard(
+    sessions: &FxHashMap<SessionId, Session>,
+    owners: &FxHashMap<SessionId, Owner>,
+    id: SessionId,
+) -> Option<(Mono, Duration)> {
+    let session = sessions.get(&id)?;
+    let is_here = !matches!(owners.get(&id), Some(Owner::Link(_)));
+    is_here.then(|| session.lane.last_heard())
 }
 
 /// For what the server does on its own.

@@ -185,6 +185,21 @@ impl Counters {
         *batch = Latencies::default();
     }
 
+    /// Counts latencies and packets from here on. Source: `ServerStats.reset`.
+    pub fn reset(&self) {
+        for counter in [&self.received, &self.sent] {
+            counter.store(0, Ordering::Relaxed);
+        }
+        for counter in [
+            &self.latency_count,
+            &self.latency_total,
+            &self.latency_max,
+            &self.latency_min_plus_one,
+        ] {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Replaces the picture of the ensemble. Only the commit loop calls this, after each batch that changed it.
     pub fn publish(&self, ensemble: EnsembleStatus) {
         *self.ensemble.write() = ensemble;

@@ -82,6 +82,7 @@ impl CommitLoop {
                     Message::Input(input) => self.replica.step(now, input),
                     Message::SnapshotDue => self.snapshot(),
                     Message::SnapshotDone(frozen) => self.replica.thaw(frozen),
+                    Message::Ask(ask) => ask(&mut self.replica),
                     Message::Stop => stopping = Some(now.mono),
                 }
             }

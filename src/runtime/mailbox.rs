@@ -7,7 +7,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
 use crate::config::limits;
-use crate::replica::Input;
+use crate::replica::{Input, Replica};
 use crate::tree::Frozen;
 use crate::zab::io::Input as PeerInput;
 
@@ -19,6 +19,8 @@ pub enum Message {
     SnapshotDue,
     /// A snapshot was written, or failed.
     SnapshotDone(Frozen),
+    /// Somebody wants to know something that only the loop knows.
+    Ask(Box<dyn FnOnce(&mut Replica) + Send>),
     /// Take nothing more from clients; stop once everything accepted is applied.
     Stop,
 }

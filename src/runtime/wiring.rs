@@ -116,14 +116,14 @@ impl Server {
         let counters = Arc::new(Counters::default());
         let mailbox = Arc::new(Mailbox::default());
         let now = clock.now();
-        let admin = Arc::new(Admin {
-            gate: gate.clone(),
-            counters: counters.clone(),
-            config: config.clone(),
-            dirs: (absolute(&dirs.data), absolute(&dirs.log)),
+        let admin = Arc::new(Admin::new(
+            config.clone(),
+            gate.clone(),
+            counters.clone(),
+            mailbox.clone(),
+            (absolute(&dirs.data), absolute(&dirs.log)),
             clock,
-            started: now.mono,
-        });
+        ));
         let port = client_port(&config, &gate, &counters, &mailbox, admin.clone(), clock);
         let fronts = Fronts::open(&config).await?;
         let log = Arc::new(LogQueue::default());

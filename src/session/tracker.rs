@@ -159,8 +159,18 @@ impl Tracker {
             .map(|(moment, ids)| (*moment, ids.iter().copied()))
     }
 
+    /// When `id` expires if nobody hears of it; `None` if it is unknown or closing.
+    pub fn deadline(&self, id: SessionId) -> Option<Mono> {
+        match self.sessions.get(&id) {
+            Some(Place::Expires(moment)) => Some(*moment),
+            _ => None,
+        }
+    }
+
+    /// The moment at which a session with this deadline expires.
+    ///
     /// Source: `ExpiryQueue.roundToNextInterval`.
-    fn bucket(&self, deadline: Mono) -> Mono {
+    pub fn bucket(&self, deadline: Mono) -> Mono {
         Mono((deadline.0.div_euclid(self.tick_ms) + 1).saturating_mul(self.tick_ms))
     }
 

@@ -74,6 +74,17 @@ impl Default for TreeOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Znode(u32);
 
+/// The place of a znode among those of its session, to go on behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ephemeral(SessionId, u32);
+
+impl Ephemeral {
+    /// Whose it is.
+    pub fn session(self) -> SessionId {
+        self.0
+    }
+}
+
 /// What keeps a znode, or ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

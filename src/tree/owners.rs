@@ -3,6 +3,7 @@
 use super::{Kind, TreeOptions};
 use crate::base::SessionId;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 /// Owner of a container.
 /// Source: `EphemeralType.CONTAINER_EPHEMERAL_OWNER`.
@@ -99,6 +100,21 @@ impl Owners {
             .into_iter()
             .flatten()
             .copied()
+    }
+
+    /// Sessions and slots behind `last`, ascending.
+    pub fn after(&self, last: Option<(i64, u32)>) -> impl Iterator<Item = (i64, u32)> {
+        let begun = last.map_or(i64::MIN, |(session, _)| session);
+        self.ephemerals
+            .range(begun..)
+            .flat_map(move |(&session, slots)| {
+                let from = match last {
+                    Some((begun, slot)) if begun == session => Bound::Excluded(slot),
+                    _ => Bound::Unbounded,
+                };
+                let behind = slots.range((from, Bound::Unbounded));
+                behind.map(move |&slot| (session, slot))
+            })
     }
 
     /// Every session that owns a znode.

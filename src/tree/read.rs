@@ -2,9 +2,10 @@
 
 use super::owners::looks_like_ttl;
 use super::slot::{NONE, ROOT, Slot};
-use super::{AclList, Kind, Tree, TreeOptions, Znode, index, kind};
+use super::{AclList, Ephemeral, Kind, Tree, TreeOptions, Znode, index, kind};
 use crate::base::{SessionId, Zxid};
 use jute::data::{Stat, StatPersisted};
+use std::ops::Bound;
 
 /// Where [`Tree::count_descendants`] stands between two calls.
 #[derive(Clone, Copy, Debug, Default)]
@@ -223,6 +224,35 @@ impl Tree {
         self.sessions
             .iter()
             .map(|(&id, &timeout)| (SessionId(id), timeout))
+    }
+
+    /// At most `limit` sessions and their timeouts in ms whose ids are above `after`, ascending.
+    pub fn sessions_after(&self, after: Option<SessionId>, limit: usize) -> Vec<(SessionId, i32)> {
+        let from = after.map_or(Bound::Unbounded, |id| Bound::Excluded(id.0));
+        let rest = self.sessions.range((from, Bound::Unbounded));
+        let found = rest.map(|(&id, &timeout)| (SessionId(id), timeout));
+        found.take(limit).collect()
+    }
+
+    /// Full paths of at most `limit` ephemerals, by session; `after` is the last one of the page before. Where
+    /// something changes between pages, it may be missing or stand twice.
+    pub fn ephemerals_after(
+        &self,
+        after: Option<Ephemeral>,
+        limit: usize,
+    ) -> Vec<(Ephemeral, String)> {
+        let found = self
+            .owners
+            .after(after.map(|Ephemeral(session, slot)| (session.0, slot)));
+        found
+            .take(limit)
+            .map(|(session, slot)| {
+                (
+                    Ephemeral(SessionId(session), slot),
+                    self.path_of(Znode(slot)),
+                )
+            })
+            .collect()
     }
 
     /// The timeout of a session in ms, None if there is no such session.

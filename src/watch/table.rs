@@ -366,6 +366,29 @@ impl Table {
         })
     }
 
+    /// Every connection that has data watches, or had some that all fired.
+    pub fn watchers(&self) -> Vec<Watcher> {
+        self.by_watcher().map(|(watcher, _)| watcher).collect()
+    }
+
+    /// At most `limit` paths that `who` has data watches on, behind the path `after` of the page before. Where that
+    /// one is not watched any more, all there are.
+    pub fn paths_of(&self, who: Watcher, after: Option<&str>, limit: usize) -> Vec<Arc<str>> {
+        let Some(owner) = self.owner_of.get(&who) else {
+            return Vec::new();
+        };
+        let last = after.and_then(|path| self.find(path, who));
+        let (from, limit) = match (after, last) {
+            (_, Some(at)) => (self.watches[at].in_owner.next, limit),
+            (Some(_), None) => (self.owners[*owner].first, usize::MAX),
+            (None, None) => (self.owners[*owner].first, limit),
+        };
+        let watches = self.list(from, |watch| watch.in_owner);
+        let data = watches.filter(|watch| watch.data != 0).take(limit);
+        data.map(|watch| self.places[watch.place].path.clone())
+            .collect()
+    }
+
     fn list(&self, first: At, links: fn(&Watch) -> Links) -> impl Iterator<Item = &Watch> {
         let watch = |at: At| (at != END).then(|| &self.watches[at]);
         std::iter::successors(watch(first), move |before| watch(links(before).next))

@@ -26,20 +26,21 @@ fn server(cfg: &str, myid: &str) -> Admin {
         ..ConfigSources::default()
     };
     let tree = Tree::new(TreeOptions::default());
-    Admin {
-        gate: Arc::new(Gate::new(tree, AuthOptions::default(), 1 << 20)),
-        counters: Arc::default(),
-        config: Arc::new(Config::parse(&sources).unwrap().config),
-        dirs: ("/d/version-2".into(), "/d/version-2".into()),
-        clock: Clock,
-        started: Clock.mono(),
-    }
+    Admin::new(
+        Arc::new(Config::parse(&sources).unwrap().config),
+        Arc::new(Gate::new(tree, AuthOptions::default(), 1 << 20)),
+        Arc::default(),
+        Arc::default(),
+        ("/d/version-2".into(), "/d/version-2".into()),
+        Clock,
+    )
 }
 
 fn ask(admin: &Admin, word: &[u8; 4]) -> String {
     let remote = "127.0.0.1:37868".parse().unwrap();
     let conn = Conn::new(0, remote, Arc::from([]), WallMs(0));
-    answer(admin, *word, &conn).replace(&version(), "VERSION")
+    let text = answer(admin, *word, &[], &conn).unwrap();
+    text.replace(&version(), "VERSION")
 }
 
 /// Server `myid` of the four in this role.
