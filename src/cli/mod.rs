@@ -5,6 +5,7 @@ mod ask;
 mod backup;
 mod java_text;
 mod log;
+mod notify;
 mod progress;
 mod purge;
 mod restore;

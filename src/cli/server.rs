@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use super::notify;
 use crate::audit::{Event, Verdict};
 use crate::config::jvm::{JvmWords, split_jvm_flags, split_property};
 use crate::config::{Config, ConfigSources, Pointers};
@@ -75,6 +76,10 @@ pub fn run(args: &ServerArgs) -> ExitCode {
         };
         tell_start(loaded.audit.enabled, Verdict::Success);
         banner(&loaded, &server);
+        notify::ready(&match &loaded.member {
+            None => "serving, standalone".to_owned(),
+            Some(own) => format!("server {} of its ensemble", own.id),
+        });
         match server.run().await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(exit::UNEXPECTED, &error.to_string()),
