@@ -215,6 +215,7 @@ pub fn config(input: &[u8]) {
         dynamic,
         myid,
         system_properties: jvm::split_jvm_flags(&words).properties,
+        embedded: false,
     };
     match Config::parse(&sources) {
         Ok(loaded) => assert_eq!(loaded.config.zoo_cfg, cfg),

@@ -8,12 +8,12 @@ mod watches;
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
+use super::json::java_double;
+use super::monitor::{self, rounded};
 use super::{Admin, Mode, NOT_SERVING, folder_bytes, text, version};
-use crate::base::Mono;
 use crate::config::ensemble::PeerAddress;
 use crate::config::{self, HostPort, Membership};
 use crate::replica::conn::Conn;
-use crate::replica::status::{EnsembleStatus, LearnerCounts};
 
 /// Every word Java knows, the bytes of a telnet interrupt among them.
 const WORDS: [[u8; 4]; 19] = [
@@ -90,9 +90,9 @@ impl Admin {
         };
         match word {
             b"isro" => "rw".into(),
-            b"srvr" => self.srvr(mode, &ensemble, None),
-            b"stat" => self.srvr(mode, &ensemble, Some(conn)),
-            b"mntr" => self.mntr(mode, &ensemble),
+            b"srvr" => self.srvr(mode, None),
+            b"stat" => self.srvr(mode, Some(conn)),
+            b"mntr" => monitor::mntr(self),
             b"cons" => self.cons(conn),
             b"conf" => self.conf(),
             b"hash" => self.hash(),
@@ -118,7 +118,7 @@ impl Admin {
         format!("datadir_size: {data}\nlogdir_size: {log}\n")
     }
 
-    fn srvr(&self, mode: Mode, ensemble: &EnsembleStatus, with_clients: Option<&Conn>) -> String {
+    fn srvr(&self, mode: Mode, with_clients: Option<&Conn>) -> String {
         let mut out = format!("Zookeeper version: {}\n", version());
         if let Some(own) = with_clients {
             out.push_str("Clients:\n");
@@ -132,7 +132,7 @@ impl Admin {
         let (zxid, znodes) = self
             .gate
             .read(|tree| (tree.last_zxid(), tree.znode_count()));
-        let avg = rounded(latency.avg);
+        let avg = java_double(rounded(latency.avg));
         line(
             &mut out,
             format_args!("Latency min/avg/max: {}/{avg}/{}", latency.min, latency.max),
@@ -151,7 +151,7 @@ impl Admin {
         line(&mut out, format_args!("Mode: {}", mode.names().0));
         line(&mut out, format_args!("Node count: {znodes}"));
         if mode == Mode::Leader {
-            let [last, min, max] = ensemble.proposals.last_min_max();
+            let [last, min, max] = self.counters.metrics.stats.proposal_size.last_min_max();
             line(
                 &mut out,
                 format_args!("Proposal sizes last/min/max: {last}/{min}/{max}"),
@@ -244,93 +244,6 @@ impl Admin {
         }
         out
     }
-
-    fn mntr(&self, mode: Mode, ensemble: &EnsembleStatus) -> String {
-        let latency = self.counters.latency();
-        let (received, sent) = self.counters.packets();
-        let (open_files, max_files) = open_files();
-        let watches = self.gate.with_watches(crate::watch::Table::watch_count);
-        let (znodes, bytes, ephemerals, sessions) = self.gate.read(|tree| {
-            let sessions = tree.sessions().count();
-            (
-                tree.znode_count(),
-                tree.data_size(),
-                tree.ephemeral_count(),
-                sessions,
-            )
-        });
-        let mut out = String::new();
-        let mut put = |key: &str, value: &dyn std::fmt::Display| {
-            line(&mut out, format_args!("zk_{key}\t{value}"));
-        };
-        put("version", &version());
-        put("server_state", &mode.names().0);
-        if mode != Mode::Standalone {
-            put(
-                "peer_state",
-                &format_args!("{} - broadcast", mode.names().1),
-            );
-        }
-        if mode == Mode::Observer {
-            put(
-                "observer_master_id",
-                &ensemble.leader.map_or(-1, |leader| leader.0),
-            );
-        }
-        put("avg_latency", &rounded(latency.avg));
-        put("max_latency", &latency.max);
-        put("min_latency", &latency.min);
-        put("packets_received", &received);
-        put("packets_sent", &sent);
-        put("num_alive_connections", &self.gate.conn_count());
-        put("outstanding_requests", &self.counters.outstanding());
-        put("znode_count", &znodes);
-        put("watch_count", &watches);
-        put("ephemerals_count", &ephemerals);
-        put("approximate_data_size", &bytes);
-        put("global_sessions", &sessions);
-        put("local_sessions", &0);
-        put(
-            "digest_mismatches_count",
-            &self.counters.digest_mismatches(),
-        );
-        put("open_file_descriptor_count", &open_files);
-        put("max_file_descriptor_count", &max_files);
-        let now = self.clock.mono();
-        let Some(own) = &self.config.member else {
-            put("uptime", &(now - self.started).as_millis());
-            return out;
-        };
-        put("uptime", &(now - ensemble.since).as_millis());
-        put("quorum_size", &own.ensemble.voters());
-        if mode == Mode::Leader {
-            leadership(&mut out, now, ensemble);
-        }
-        out
-    }
-}
-
-/// The part of `mntr` that only a leader has. Source: `LeaderZooKeeperServer.registerMetrics`.
-fn leadership(out: &mut String, now: Mono, ensemble: &EnsembleStatus) {
-    let mut put = |key: &str, value: &dyn std::fmt::Display| {
-        line(out, format_args!("zk_{key}\t{value}"));
-    };
-    let LearnerCounts {
-        connected,
-        followers,
-        non_voting_followers,
-        observers,
-    } = ensemble.learners;
-    let [last, min, max] = ensemble.proposals.last_min_max();
-    put("learners", &connected);
-    put("synced_followers", &followers);
-    put("synced_non_voting_followers", &non_voting_followers);
-    put("synced_observers", &observers);
-    put("pending_syncs", &ensemble.pending_syncs);
-    put("leader_uptime", &(now - ensemble.since).as_millis());
-    put("last_proposal_size", &last);
-    put("max_proposal_size", &max);
-    put("min_proposal_size", &min);
 }
 
 /// The part of `conf` about the ensemble. Source: `QuorumZooKeeperServer.dumpConf`.
@@ -388,18 +301,6 @@ pub(super) fn interest(conn: &Conn, own: Option<&Conn>) -> u8 {
         return 0;
     }
     1 | if conn.outbox.is_empty() { 0 } else { 4 }
-}
-
-/// Four decimals, half up, always with a point: as Java prints a rounded double.
-fn rounded(value: f64) -> String {
-    format!("{:?}", (value * 10_000.0).round() / 10_000.0)
-}
-
-/// Open files of this process, and how many it may have.
-fn open_files() -> (usize, u64) {
-    let open = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    (open, limit.current.unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -7,6 +7,9 @@ pub mod four_letter;
 pub mod http;
 pub mod json;
 pub mod log_level;
+pub mod monitor;
+mod process;
+pub mod prometheus;
 pub mod text;
 mod walks;
 
@@ -141,15 +144,16 @@ impl Admin {
         }
     }
 
-    /// Latencies and packets count from here on, and on a leader the lengths of proposals, if these are meant, too.
+    /// Everything that `mntr` shows as counted counts from here on, and on a leader the lengths of proposals, if these
+    /// are meant, too. Where Prometheus is the provider that is only latencies, packets and lengths of answers.
     ///
     /// Source: `StatResetCommand`.
     pub fn reset_stats(&self, proposals: bool) {
-        self.counters.reset();
-        if proposals && self.ask(Replica::reset_proposal_sizes).is_none() {
-            tracing::warn!(
-                "the lengths of proposals are not reset: the commit loop does not answer"
-            );
+        let metrics = &self.counters.metrics;
+        let prometheus = self.config.prometheus.as_ref();
+        metrics.reset(prometheus.is_some_and(|options| options.is_asked_for));
+        if proposals {
+            metrics.stats.proposal_size.reset();
         }
     }
 

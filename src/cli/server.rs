@@ -158,6 +158,7 @@ fn read_sources(path: &Path) -> Result<ConfigSources, Refusal> {
         next_dynamic,
         myid,
         system_properties: Vec::new(),
+        embedded: false,
     })
 }
 

@@ -24,12 +24,12 @@ use super::{ClientPort, Stopping};
 use crate::admin::{Admin, four_letter};
 use crate::auth;
 use crate::base::Mono;
+use crate::metrics::Batch;
 use crate::replica::conn::Conn;
 use crate::replica::lane::Lane;
 use crate::replica::large::{LargeRequest, LargeRequests, NoRoom};
 use crate::replica::outbox::Wakes;
 use crate::replica::request::{ReadRequest, Request};
-use crate::replica::status::Latencies;
 use crate::replica::{Input, Progress, Read};
 use crate::runtime::mailbox::Message;
 
@@ -51,7 +51,7 @@ pub(super) async fn serve(
         output: BytesMut::new(),
         batch: Vec::new(),
         wakes: Wakes::default(),
-        latencies: Latencies::default(),
+        latencies: Batch::default(),
         frames_in: 0,
         last_word: false,
         held_back: false,
@@ -131,7 +131,7 @@ struct Task {
     output: BytesMut,
     batch: Vec<Message>,
     wakes: Wakes,
-    latencies: Latencies,
+    latencies: Batch,
     frames_in: u64,
     last_word: bool,
     held_back: bool,
@@ -257,9 +257,10 @@ impl Task {
             self.outgrown = false;
         }
         self.wakes.clear();
-        self.port.counters.answered(&mut self.latencies);
+        let stats = &self.port.counters.metrics.stats;
+        self.latencies.flush(&stats.latency);
         if self.frames_in > 0 {
-            self.port.counters.received(self.frames_in);
+            stats.packets_received.add(self.frames_in);
             self.conn.stats.received(self.frames_in);
             self.frames_in = 0;
         }
@@ -314,7 +315,7 @@ impl Task {
         self.input.clear();
         let argument = &rest[..rest.len().min(four_letter::argument_bytes(word))];
         // Counted before the answer, which shows it.
-        self.port.counters.received(1);
+        self.port.counters.metrics.stats.packets_received.inc();
         self.conn.stats.received(1);
         let (admin, conn) = (&self.port.admin, &self.conn);
         if four_letter::is_quick(word) {
@@ -446,7 +447,8 @@ impl Task {
             }
         };
         self.conn.stats.answered(request.op(), xid, zxid, now, now);
-        self.latencies.add(std::time::Duration::ZERO);
+        self.latencies
+            .record(0, &self.port.counters.metrics.stats.latency);
     }
 
     /// Source: `ZooKeeperServer.processPacket`, auth branch.
@@ -502,7 +504,8 @@ impl Task {
                         .mailbox
                         .push(Message::Input(Input::Drained { conn }));
                 }
-                self.port.counters.sent(taken.frames);
+                let stats = &self.port.counters.metrics.stats;
+                stats.packets_sent.add(taken.frames);
                 self.conn.stats.sent(taken.frames);
                 if self.output.is_empty() {
                     return Ok(());

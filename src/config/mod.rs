@@ -20,6 +20,7 @@ pub mod keys;
 pub mod limits;
 mod lookup;
 pub mod member;
+mod metrics;
 mod mode;
 mod numbers;
 mod problem;
@@ -30,6 +31,7 @@ mod table;
 
 pub use ensemble::HostPort;
 pub use member::Membership;
+pub use metrics::Prometheus;
 pub use problem::{Invalid, Problem, Severity};
 pub use server::{
     AuditLog, Compression, Config, ConfigSources, FourLetterWhitelist, Loaded, Pointers,

@@ -8,6 +8,7 @@ use super::ensemble::{HostPort, Role};
 use super::limits;
 use super::lookup::Lookup;
 use super::member::Membership;
+use super::metrics::{self, Prometheus};
 use super::problem::{Invalid, Problem, Severity};
 use super::raw::RawConfig;
 use super::{admin, fill, member, mode, security};
@@ -29,6 +30,8 @@ pub struct ConfigSources {
     pub myid: Option<Vec<u8>>,
     /// `-Dname=value` in the order given; of equal names the last wins.
     pub system_properties: Vec<(String, String)>,
+    /// Nobody wrote a configuration: Prometheus is served then without being asked for.
+    pub embedded: bool,
 }
 
 impl ConfigSources {
@@ -38,6 +41,7 @@ impl ConfigSources {
         Self {
             cfg_name: "embedded defaults".to_owned(),
             cfg: b"tickTime=2000\nclientPort=2181\ndataDir=./data\n".to_vec(),
+            embedded: true,
             ..Self::default()
         }
     }
@@ -288,6 +292,9 @@ pub struct Config {
 
     /// Whether changes and their authors are logged, and where.
     pub audit: AuditLog,
+
+    /// `metricsProvider.className` with its keys; `None`: nobody scrapes this server.
+    pub prometheus: Option<Prometheus>,
 }
 
 /// The audit log.
@@ -326,6 +333,7 @@ impl Config {
         fill::audit(&mut config, &mut lookup);
         fill::fatal_values(&mut lookup);
         admin::fill(&mut config, &mut lookup);
+        metrics::fill(&mut config, &mut lookup, sources.embedded);
         mode::decide(&mut config, &mut lookup, sources);
         security::check(&config, &mut lookup);
         member::neglected(&mut config, &mut lookup);

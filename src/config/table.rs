@@ -10,7 +10,8 @@ use super::keys::{Key, Kind, Scope, Support};
 const TLS: Support = NotYet("TLS");
 const SASL: Support = NotYet("SASL");
 const AUTH: Support = NotYet("pluggable authentication");
-const METRICS: Support = NotYet("the metrics provider");
+const METRICS: Support =
+    NoEffect("summaries are recorded where they arise, without threads or a queue");
 const THREADS: Support = NoEffect("work is not divided among threads as in Java");
 const BUFFERS: Support = NoEffect("buffers are not allocated as in Java");
 const CACHE: Support = NoEffect("there is no cache of replies");
@@ -75,14 +76,14 @@ pub(super) const KEYS: &[Key] = &[
     named("autopurge.purgeInterval", Int, ["0", "hours"], Honoured),
     // Metrics and stalls
     named("metricsProvider.className", Text,
-        ["org.apache.zookeeper.metrics.impl.DefaultMetricsProvider", ""], METRICS),
-    named("metricsProvider.httpHost", Text, ["0.0.0.0", ""], METRICS),
-    named("metricsProvider.httpPort", Text, ["7000", ""], METRICS),
-    named("metricsProvider.exportJvmInfo", Text, ["true", ""], METRICS),
+        ["org.apache.zookeeper.metrics.impl.DefaultMetricsProvider", ""], Honoured),
+    named("metricsProvider.httpHost", Text, ["0.0.0.0", ""], Honoured),
+    named("metricsProvider.httpPort", Text, ["7000", ""], Honoured),
+    named("metricsProvider.exportJvmInfo", Text, ["true", ""], Honoured),
     named("metricsProvider.numWorkerThreads", Text, ["1", "threads"], METRICS),
     named("metricsProvider.maxQueueSize", Text, ["1000000", "entries"], METRICS),
     named("metricsProvider.workerShutdownTimeoutMs", Text, ["1000", "ms"], METRICS),
-    named("metricsProvider.*", Text, ["", ""], METRICS),
+    named("metricsProvider.*", Text, ["", ""], NoEffect("no provider here has such a key")),
     named("jvm.pause.monitor", Bool, ["false", ""], JAVA),
     named("jvm.pause.sleep.time.ms", Long, ["500", "ms"], JAVA),
     named("jvm.pause.warn-threshold.ms", Long, ["10000", "ms"], JAVA),

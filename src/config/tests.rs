@@ -92,6 +92,11 @@ fn the_embedded_defaults_need_no_file() {
     assert_eq!(config.tick_time, Duration::from_secs(2));
     assert_eq!(config.min_session_timeout, Duration::from_secs(4));
     assert_eq!(config.max_session_timeout, Duration::from_secs(40));
+    let prometheus = config.prometheus.unwrap();
+    assert_eq!(
+        (prometheus.addr.port, prometheus.is_asked_for),
+        (7000, false)
+    );
     assert!(
         Config::parse(&ConfigSources::embedded())
             .unwrap()
@@ -828,7 +833,45 @@ fn the_example_starts_as_it_is_without_a_warning() {
     let mut embedded = Config::embedded_default();
     embedded.zoo_cfg = EXAMPLE.into();
     embedded.cfg_name = "zoo.cfg".to_owned();
+    embedded.prometheus = None;
     assert_eq!(config, embedded);
+}
+
+const PROMETHEUS: &str =
+    "metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider\n";
+
+#[test]
+fn prometheus_is_served_where_its_class_is_named() {
+    assert_eq!(quiet("").prometheus, None);
+    let plain = quiet(PROMETHEUS).prometheus.unwrap();
+    assert_eq!(
+        (plain.addr.host.as_deref(), plain.addr.port),
+        (Some("0.0.0.0"), 7000)
+    );
+    assert!(plain.process_metrics && plain.is_asked_for);
+    let keys = "metricsProvider.httpHost=127.0.0.1\nmetricsProvider.httpPort=0\n\
+                metricsProvider.exportJvmInfo=no\n";
+    let own = quiet(&format!("{PROMETHEUS}{keys}")).prometheus.unwrap();
+    assert_eq!(
+        (own.addr.host.as_deref(), own.addr.port),
+        (Some("127.0.0.1"), 0)
+    );
+    assert!(!own.process_metrics);
+    for wrong in [
+        "metricsProvider.className=Other\n",
+        "metricsProvider.httpPort=70000\n",
+    ] {
+        let cfg = match wrong.contains("className") {
+            true => wrong.to_owned(),
+            false => format!("{PROMETHEUS}{wrong}"),
+        };
+        assert!(
+            Config::parse(&sources(&format!("{MINIMAL}{cfg}"))).is_err(),
+            "{wrong}"
+        );
+    }
+    let (_, warnings) = loaded(&sources(&format!("{MINIMAL}{keys}")));
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
 }
 
 #[test]
@@ -917,6 +960,10 @@ fn other_value(key: &Key) -> String {
     match (key.name, key.kind) {
         ("snapshot.compression.method", _) => "gz".to_owned(),
         ("forceSync", _) => "no".to_owned(),
+        ("metricsProvider.className", _) => {
+            PROMETHEUS.trim().replace("metricsProvider.className=", "")
+        }
+        ("metricsProvider.httpPort", _) => "7001".to_owned(),
         ("skipACL", _) => "yes".to_owned(),
         ("admin.enableServer", _) => "false".to_owned(),
         ("DigestAuthenticationProvider.digestAlg", _) => "SHA-256".to_owned(),
@@ -930,15 +977,21 @@ fn other_value(key: &Key) -> String {
 
 #[test]
 fn every_honoured_key_changes_the_configuration() {
-    let plain = quiet("");
     for key in keys::all()
         .iter()
         .filter(|key| key.support == Support::Honoured)
     {
         let value = other_value(key);
+        let provider = match key.name.starts_with("metricsProvider.http")
+            || key.name == "metricsProvider.exportJvmInfo"
+        {
+            true => PROMETHEUS,
+            false => "",
+        };
+        let plain = quiet(provider);
         let sources = match key.scope {
             Scope::Bare => with_properties(MINIMAL, &[(key.name, &value)]),
-            _ => sources(&format!("{MINIMAL}{}={value}\n", key.name)),
+            _ => sources(&format!("{MINIMAL}{provider}{}={value}\n", key.name)),
         };
         let parsed = Config::parse(&sources).map(|loaded| loaded.config);
         let mut config = parsed.unwrap_or_else(|invalid| panic!("{}: {invalid}", key.name));

@@ -73,7 +73,11 @@ impl Replica {
     fn propose(&mut self, now: Now, zxid: Zxid, txn: LoggedTxn) -> Mark {
         txn.write(&mut self.scratch);
         let payload = self.scratch.split().freeze();
-        self.proposals.add(payload.len());
+        self.counters
+            .metrics
+            .stats
+            .proposal_size
+            .record(payload.len());
         let proposal = Proposal { zxid, txn, payload };
         self.peer.propose(now.mono, proposal);
         Mark::Zxid(zxid)

@@ -14,7 +14,7 @@ use super::lane::Lane;
 use super::leading::{Owner, millis};
 use super::queue::Entry;
 use super::reaper::Reaper;
-use super::status::{EnsembleStatus, LearnerCounts, ProposalSizes};
+use super::status::{EnsembleStatus, LearnerCounts};
 use super::{DiskOp, Input, Output, Replica, no_identities};
 use crate::base::{Epoch, Now, ServerId, SessionId, WallMs, Zxid};
 use crate::prep::WriteRequest;
@@ -108,7 +108,7 @@ impl Replica {
         self.tracker.clear();
         let prep = &mut self.prep;
         self.gate.read(|tree| prep.reset(tree));
-        self.proposals = ProposalSizes::default();
+        self.counters.metrics.stats.proposal_size.reset();
         self.publish(EnsembleStatus::default());
     }
 
@@ -281,8 +281,7 @@ impl Replica {
         status.leader = self.peer.leader();
         status.pending_syncs = self.peer.pending_syncs();
         status.learners = self.count_learners();
-        if status != self.ensemble || self.proposals != status.proposals {
-            status.proposals = self.proposals;
+        if status != self.ensemble {
             self.publish(status);
         }
     }

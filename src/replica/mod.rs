@@ -56,11 +56,12 @@ use self::queue::{Entry, Mark, Session, Wait};
 use self::reaper::Reaper;
 use self::request::{ReadRequest, Request};
 use self::riders::Lag;
-use self::status::{Counters, EnsembleStatus, Latencies, ProposalSizes};
+use self::status::{Counters, EnsembleStatus};
 use self::throttle::Throttle;
 use crate::audit::Event as AuditEvent;
 use crate::auth::Identities;
 use crate::base::{Mono, Now, ServerId, SessionId};
+use crate::metrics::Batch;
 use crate::prep::{Prep, PrepOptions, WriteRequest};
 use crate::session::{IdSource, Tracker};
 use crate::tree::Frozen;
@@ -119,11 +120,10 @@ pub struct Replica {
     /// The tree is about to go back: no snapshot is taken of what it is.
     going_back: bool,
     ensemble: EnsembleStatus,
-    proposals: ProposalSizes,
     outputs: Vec<Output>,
     scratch: BytesMut,
     wakes: Wakes,
-    latencies: Latencies,
+    latencies: Batch,
     digest_differed: bool,
     /// Not told yet.
     audited: Vec<AuditEvent>,
@@ -205,11 +205,10 @@ impl Replica {
             received: None,
             going_back: false,
             ensemble: EnsembleStatus::default(),
-            proposals: ProposalSizes::default(),
             outputs: Vec::new(),
             scratch: BytesMut::new(),
             wakes: Wakes::default(),
-            latencies: Latencies::default(),
+            latencies: Batch::default(),
             digest_differed: false,
             audited: Vec::new(),
         }
@@ -358,7 +357,7 @@ impl Replica {
     pub fn wake(&mut self) {
         self.tell_audited();
         self.wakes.wake_all();
-        self.counters.answered(&mut self.latencies);
+        self.latencies.flush(&self.counters.metrics.stats.latency);
         self.publish_ensemble();
     }
 
@@ -404,12 +403,6 @@ impl Replica {
             }))
         };
         ids.iter().map(expiry).collect()
-    }
-
-    /// Forgets how long proposals were, until the next.
-    pub fn reset_proposal_sizes(&mut self) {
-        self.proposals = ProposalSizes::default();
-        self.publish_ensemble();
     }
 
     #[allow(clippy::too_many_arguments)] // they are the fields of one input

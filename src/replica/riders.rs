@@ -191,7 +191,7 @@ impl Replica {
         let (op, received) = (request.op(), entry.received);
         let stats = &entry.conn.stats;
         stats.answered(op, entry.xid, zxid, received, now.mono);
-        self.latencies.add(now.mono - received);
+        self.answered(now.mono - received);
         self.leave(lane, &entry.conn, entry.xid);
         true
     }

@@ -2,6 +2,8 @@
 //!
 //! Source: `FinalRequestProcessor.processRequest`.
 
+use std::time::Duration;
+
 use jute::proto::{MultiHeader, ReplyHeader};
 use jute::txn::{CreateSessionTxn, LoggedTxn, Txn, TxnDigest};
 use jute::{ErrorCode, Op, OpCode, Writer};
@@ -179,10 +181,16 @@ impl Replica {
             .conn
             .stats
             .answered(shown, entry.xid, zxid.0, entry.received, at);
-        self.latencies.add(at - entry.received);
+        self.answered(at - entry.received);
         if op != Op::CreateSession {
             self.leave(&lane, &entry.conn, entry.xid);
         }
+    }
+
+    /// One more request got its answer, so long after its reception.
+    pub(super) fn answered(&mut self, took: Duration) {
+        self.latencies
+            .record_ms(took, &self.counters.metrics.stats.latency);
     }
 
     /// The one place where a request leaves the loop, whatever ended it; its answer is in the
@@ -238,7 +246,7 @@ impl Replica {
         if predicted.tree_digest as u64 == tree.digest() {
             return;
         }
-        self.counters.digest_differed();
+        self.counters.metrics.digest_mismatches_count.inc();
         if !self.digest_differed {
             self.digest_differed = true;
             tracing::error!(

@@ -155,6 +155,11 @@ impl Tree {
         })
     }
 
+    /// Every quota, by path.
+    pub fn quotas(&self) -> impl Iterator<Item = Quota> {
+        self.quotas.0.iter().filter_map(|path| self.quota_of(path))
+    }
+
     /// A znode was created with that much data.
     pub(super) fn quota_created(&mut self, path: &str, bytes: i64) {
         if let Some(limited) = limited_by(path, LIMITS_NAME) {

@@ -255,6 +255,20 @@ impl Tree {
             .collect()
     }
 
+    /// How many sessions there are.
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// About how many bytes of memory the znodes take: what each takes in the tables, and paths and data. Names are
+    /// kept only once, so it is rather less.
+    pub fn memory_bytes(&self) -> u64 {
+        /// In the index, and in the lists of slots.
+        const BESIDE: usize = 16;
+        u64::from(self.slab.len()) * (size_of::<super::slot::Slot>() + BESIDE) as u64
+            + self.data_size()
+    }
+
     /// The timeout of a session in ms, None if there is no such session.
     pub fn session_timeout(&self, session: SessionId) -> Option<i32> {
         self.sessions.get(&session.0).copied()

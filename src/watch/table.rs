@@ -326,6 +326,15 @@ impl Table {
         self.data + self.child
     }
 
+    /// About how many bytes of memory the watches take.
+    pub fn memory_bytes(&self) -> usize {
+        /// A watched path with its entry in the map, for paths of usual lengths.
+        const PLACE: usize = size_of::<Place>() + 96;
+        const OWNER: usize = size_of::<Owner>() + 24;
+        const WATCH: usize = size_of::<Watch>() + 24;
+        self.place_of.len() * PLACE + self.owner_of.len() * OWNER + self.pairs.len() * WATCH
+    }
+
     /// Totals of the data watches. Source: `WatchManager.getWatchesSummary`.
     pub fn summary(&self) -> Summary {
         Summary {

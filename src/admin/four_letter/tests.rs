@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::*;
 use crate::auth::AuthOptions;
+use crate::base::Mono;
 use crate::base::{Epoch, ServerId, WallMs};
 use crate::config::{Config, ConfigSources};
 use crate::replica::gate::Gate;
-use crate::replica::status::ProposalSizes;
+use crate::replica::status::{EnsembleStatus, LearnerCounts};
 use crate::runtime::clock::Clock;
 use crate::tree::{Tree, TreeOptions};
 use crate::zab::io::Role;
@@ -67,9 +68,9 @@ fn monitored(admin: &Admin) -> Vec<(String, String)> {
 
 #[test]
 fn means_print_as_javas_doubles() {
-    assert_eq!(rounded(0.0), "0.0");
-    assert_eq!(rounded(3.628_24), "3.6282");
-    assert_eq!(rounded(2.0), "2.0");
+    assert_eq!(java_double(rounded(0.0)), "0.0");
+    assert_eq!(java_double(rounded(3.628_24)), "3.6282");
+    assert_eq!(java_double(rounded(2.0)), "2.0");
 }
 
 #[test]
@@ -119,14 +120,9 @@ fn srvr_names_the_role_and_a_leader_the_sizes_of_its_proposals() {
         ask(&leader, b"stat"),
         before.replace("Latency", "Clients:\n\nLatency")
     );
-    let mut proposals = ProposalSizes::default();
     for bytes in [48, 36, 90] {
-        proposals.add(bytes);
+        leader.counters.metrics.stats.proposal_size.record(bytes);
     }
-    leader.counters.publish(EnsembleStatus {
-        proposals,
-        ..leader.counters.ensemble()
-    });
     assert!(ask(&leader, b"srvr").ends_with("\nProposal sizes last/min/max: 90/36/90\n"));
     assert_eq!(
         ask(&serving("1", Role::Following), b"srvr"),

@@ -686,7 +686,12 @@ fn the_picture_of_the_ensemble_shows_who_leads_and_who_follows() {
         (3, 2, 1)
     );
     assert_eq!(learners.non_voting_followers, 0);
-    assert_ne!(status.proposals.last_min_max(), [-1; 3]);
+    let sizes = &ensemble.members[&leader]
+        .counters
+        .metrics
+        .stats
+        .proposal_size;
+    assert_ne!(sizes.last_min_max(), [-1; 3]);
     for (id, member) in &ensemble.members {
         let status = member.counters.ensemble();
         let role = match id {
