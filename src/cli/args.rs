@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use super::shell::{self, CliArgs};
 use super::{ask, backup, log, purge, restore, server, snapshot, upstream};
 use crate::admin;
 
@@ -21,6 +22,9 @@ struct Args {
 enum Command {
     /// Run a server, as `zkServer.sh start-foreground` does.
     Server(server::ServerArgs),
+    /// Talk to servers with zkCli's commands: one given here, or many from a terminal or a pipe.
+    #[command(after_long_help = shell::HELP, after_help = shell::HELP)]
+    Cli(CliArgs),
     /// Ask a server with a four-letter word, such as srvr, and print what it answers.
     Ask {
         /// The word.
@@ -51,6 +55,7 @@ pub fn main() -> ExitCode {
     match Args::parse().command {
         None => server::run(&server::ServerArgs::default()),
         Some(Command::Server(args)) => server::run(&args),
+        Some(Command::Cli(args)) => shell::run(args),
         Some(Command::Ask { word, server }) => ask::run(&word, &server),
         Some(Command::Backup(args)) => backup::run(&args),
         Some(Command::Restore(args)) => restore::run(&args),

@@ -10,6 +10,7 @@ mod progress;
 mod purge;
 mod restore;
 mod server;
+mod shell;
 mod snapshot;
 mod upstream;
 

@@ -73,7 +73,7 @@ impl Identity {
         AuthPacket {
             kind: 0,
             scheme: Some(self.scheme.as_str().into()),
-            auth: Some(self.auth.clone()),
+            auth: self.auth.clone(),
         }
     }
 }

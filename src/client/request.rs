@@ -1,7 +1,7 @@
 //! One request on its way to the connection, and the way back of its answer.
 
-use bytes::{Bytes, BytesMut};
-use jute::{Op, Reader, Writer};
+use bytes::BytesMut;
+use jute::{Buffer, Op, Reader, Writer};
 use tokio::sync::oneshot;
 
 use super::error::Error;
@@ -26,7 +26,7 @@ pub(super) struct Request {
 #[derive(Clone, Debug)]
 pub(super) struct Identity {
     pub scheme: String,
-    pub auth: Bytes,
+    pub auth: Buffer,
 }
 
 /// Frames a request with xid 0.

@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use jute::Str;
+use jute::{Buffer, Str};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -144,6 +143,11 @@ impl Events {
     pub async fn next(&mut self) -> Option<Event> {
         self.0.recv().await
     }
+
+    /// The next event if it has come already.
+    pub fn ready(&mut self) -> Option<Event> {
+        self.0.try_recv().ok()
+    }
 }
 
 impl Client {
@@ -243,10 +247,10 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::AuthFailed`] if the server does not believe it; the session is over then.
-    pub async fn add_auth(&self, scheme: &str, auth: Bytes) -> Result<(), Error> {
+    pub async fn add_auth(&self, scheme: &str, auth: impl Into<Buffer>) -> Result<(), Error> {
         let identity = Identity {
             scheme: scheme.to_owned(),
-            auth,
+            auth: auth.into(),
         };
         let frame = frame(Op::Auth, |w| w.put(&identity.packet()));
         let (answer, answered) = oneshot::channel();
