@@ -4,10 +4,9 @@ use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::io::{BufWriter, IsTerminal, Stdout, Write};
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use jute::data::Stat;
 
+use crate::cli::java_text::date_long as date;
 use crate::client::{Event, EventKind, State};
 
 /// Standard output and error. Errors come behind what was printed before them.
@@ -98,17 +97,6 @@ pub fn colours_wanted() -> bool {
 fn end_if_nobody_reads(written: std::io::Result<()>) {
     if written.is_err() {
         std::process::exit(1);
-    }
-}
-
-/// As Java's Date prints itself, in the zone of the machine.
-fn date(ms: i64) -> String {
-    match Timestamp::from_millisecond(ms) {
-        Ok(time) => {
-            let zoned = time.to_zoned(TimeZone::system());
-            zoned.strftime("%a %b %d %H:%M:%S %Z %Y").to_string()
-        }
-        Err(_) => format!("{ms} ms"),
     }
 }
 
