@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use hyper::Method;
 
-use super::Admin;
 use super::answer::{Answer, Call, Query};
+use super::{Admin, restore, snapshot};
 
 /// One command.
 pub struct Command {
@@ -59,6 +59,18 @@ pub static COMMANDS: &[Command] = &[
     get(&["is_read_only", "isro"], is_read_only),
     get(&["ruok"], |_, _| Answer::default()),
     always(&["system_properties", "sysp"], system_properties),
+    Command {
+        names: &["snapshot", "snap"],
+        needs_server: true,
+        method: Method::GET,
+        run: Run::Act(|admin, call| Box::pin(snapshot::snapshot(admin, call))),
+    },
+    Command {
+        names: &["restore", "rest"],
+        needs_server: true,
+        method: Method::POST,
+        run: Run::Act(|admin, call| Box::pin(restore::restore(admin, call))),
+    },
 ];
 
 /// The command of this name or alias; upper and lower case matter.

@@ -31,7 +31,7 @@ use tokio_util::task::TaskTracker;
 use self::idle::{Busy, Idle};
 use super::answer::{Answer, Body, Call, Query, Upload, whole};
 use super::commands::{self, Command, Run};
-use super::{Admin, NOT_SERVING, log_level};
+use super::{Admin, NOT_SERVING, backup, log_level};
 use crate::client_port::Stop;
 use crate::config::limits;
 
@@ -185,6 +185,9 @@ impl Site {
             let query = Query::parse(request.uri().query().unwrap_or_default());
             return log_level::respond(request.method(), &query, remote);
         }
+        if let Some(own) = backup::find(&path) {
+            return self.own(own, request, remote).await;
+        }
         let Some(below) = self.below_root(&path) else {
             return plain(
                 StatusCode::NOT_FOUND,
@@ -250,8 +253,32 @@ impl Site {
         if asked != command.method {
             return allowing(StatusCode::METHOD_NOT_ALLOWED, command.method.as_str());
         }
+        self.run(command, request, remote)
+            .await
+            .into_response(command.name())
+    }
+
+    /// What no other server has, on paths of its own.
+    async fn own(
+        &self,
+        command: &Command,
+        request: Request<Incoming>,
+        remote: IpAddr,
+    ) -> Response<Body> {
+        let ensemble = self.admin.counters.ensemble();
+        if request.method() != command.method {
+            return allowing(StatusCode::METHOD_NOT_ALLOWED, command.method.as_str());
+        }
+        let answer = match self.admin.mode(&ensemble) {
+            None => Answer::failed(StatusCode::SERVICE_UNAVAILABLE, NOT_SERVING),
+            Some(_) => self.run(command, request, remote).await,
+        };
+        answer.into_response(command.name())
+    }
+
+    async fn run(&self, command: &Command, request: Request<Incoming>, remote: IpAddr) -> Answer {
         let query = Query::parse(request.uri().query().unwrap_or_default());
-        let answer = match command.run {
+        match command.run {
             Run::Look(look) => {
                 let answer = self.admin.look(move |admin| look(admin, &query)).await;
                 answer.unwrap_or_else(|| {
@@ -269,8 +296,7 @@ impl Site {
                 };
                 act(self.admin.clone(), call).await
             }
-        };
-        answer.into_response(command.name())
+        }
     }
 }
 

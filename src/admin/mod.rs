@@ -1,6 +1,7 @@
 //! What operators ask a running server: four-letter words on the client port, commands over HTTP.
 
 pub mod answer;
+pub mod backup;
 pub mod commands;
 pub mod environment;
 pub mod four_letter;
@@ -10,6 +11,9 @@ pub mod log_level;
 pub mod monitor;
 mod process;
 pub mod prometheus;
+mod restore;
+pub mod snapshot;
+mod spool;
 pub mod text;
 mod walks;
 
@@ -20,6 +24,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use self::snapshot::Rates;
 use crate::base::Mono;
 use crate::config::{Config, limits};
 use crate::replica::Replica;
@@ -49,6 +54,8 @@ pub struct Admin {
     pub trace_mask: AtomicI64,
     /// Answers that are made at once beside the tasks of clients; the others wait.
     pub looks: Semaphore,
+    /// How often snapshots and restores may be asked for.
+    pub rates: Rates,
 }
 
 /// What Java traces unless told otherwise: requests, sessions and warnings, as [`Admin::trace_mask`].
@@ -98,6 +105,7 @@ impl Admin {
         clock: Clock,
     ) -> Self {
         Admin {
+            rates: Rates::new(config.admin_rate_interval, clock.mono()),
             gate,
             counters,
             config,

@@ -2,7 +2,7 @@
 
 mod args;
 mod ask;
-mod backup;
+pub(crate) mod backup;
 mod java_text;
 mod log;
 mod notify;

@@ -77,6 +77,12 @@ pub enum Input {
         /// What is left, if the tree was to go back, too.
         tree: Option<Box<Tree>>,
     },
+    /// Somebody wants this database in the place of the one there is; the tree says how far its writer had come.
+    /// Answered by [`Output::Restored`].
+    Restore {
+        /// The database.
+        tree: Box<Tree>,
+    },
     /// [`DiskOp::InstallSnapshot`] is done.
     Installed {
         /// What was installed.
@@ -154,8 +160,28 @@ pub enum Output {
         /// Where the learner's log ends.
         learner: Zxid,
     },
+    /// [`Input::Restore`] is carried out, durably, or it is not and nothing was changed.
+    Restored(Result<(), RestoreRefused>),
     /// Drop a tree that was replaced, where nobody waits for that: a large one takes seconds.
     Discard(Box<Tree>),
+}
+
+/// Why a database was not restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreRefused {
+    /// Another one is.
+    #[error("another restore is under way")]
+    Busy,
+    /// This server is in no ensemble at the moment.
+    #[error(
+        "this server has no leader: whatever it had would be replaced by what its next leader has"
+    )]
+    NoLeader,
+    /// Writes went on all the time.
+    #[error(
+        "writes did not stop for long enough: stop the clients that write, then restore each member"
+    )]
+    NeverQuiet,
 }
 
 /// One link of the chain of the disk.

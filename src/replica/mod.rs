@@ -29,6 +29,7 @@ mod queue;
 mod read;
 mod reaper;
 pub mod request;
+mod restore;
 mod riders;
 pub mod status;
 mod throttle;
@@ -55,6 +56,7 @@ use self::outbox::Wakes;
 use self::queue::{Entry, Mark, Session, Wait};
 use self::reaper::Reaper;
 use self::request::{ReadRequest, Request};
+use self::restore::Restoring;
 use self::riders::Lag;
 use self::status::{Counters, EnsembleStatus};
 use self::throttle::Throttle;
@@ -68,7 +70,7 @@ use crate::tree::Frozen;
 use crate::zab::Peer;
 use crate::zab::io::{Done, Input as PeerInput, PeerOptions, Stored};
 
-pub use self::io::{DiskOp, Input, Output};
+pub use self::io::{DiskOp, Input, Output, RestoreRefused};
 pub use self::read::{Progress, Read};
 pub use self::reaper::ReaperOptions;
 pub use self::throttle::ThrottleOptions;
@@ -119,6 +121,8 @@ pub struct Replica {
     received: Option<Received>,
     /// The tree is about to go back: no snapshot is taken of what it is.
     going_back: bool,
+    /// The database is about to be replaced by one that somebody sent.
+    restoring: Restoring,
     ensemble: EnsembleStatus,
     outputs: Vec<Output>,
     scratch: BytesMut,
@@ -204,6 +208,7 @@ impl Replica {
             syncs: VecDeque::new(),
             received: None,
             going_back: false,
+            restoring: Restoring::default(),
             ensemble: EnsembleStatus::default(),
             outputs: Vec::new(),
             scratch: BytesMut::new(),
@@ -228,6 +233,9 @@ impl Replica {
 
     /// Takes one input. Afterwards [`Replica::take_outputs`] may have more.
     pub fn step(&mut self, now: Now, input: Input) {
+        let Some(input) = self.restoring.let_in(input) else {
+            return;
+        };
         if self.throttle.holds(&input) {
             self.throttle.hold(input);
         } else {
@@ -238,6 +246,7 @@ impl Replica {
             self.let_in(now);
             self.drain(now);
         }
+        self.go_on_restoring(now);
     }
 
     fn take(&mut self, now: Now, input: Input) {
@@ -281,6 +290,8 @@ impl Replica {
                 self.going_back = false;
                 self.done(now, Done::Truncated);
             }
+            Input::Restore { tree } => self.restore(now, tree),
+            Input::Installed { tree } if self.restoring.is_installing() => self.restored(now, tree),
             Input::Installed { tree } => {
                 self.replace_tree(tree);
                 self.done(now, Done::Installed);
@@ -296,6 +307,10 @@ impl Replica {
     /// every queued input was taken, so that a session heard of in time is not expired by a late
     /// look.
     pub fn tick(&mut self, now: Now) {
+        if self.restoring.is_installing() {
+            return;
+        }
+        self.go_on_restoring(now);
         if self.member.is_some() {
             self.peer.tick(now.mono);
             self.drain(now);
@@ -342,7 +357,10 @@ impl Replica {
             self.tracker.next_deadline().filter(|_| orders),
             Some(self.reaper.next_deadline()).filter(|_| orders),
             self.throttle.next_deadline(now),
-            self.peer.next_deadline(),
+            self.peer
+                .next_deadline()
+                .filter(|_| !self.restoring.is_installing()),
+            self.restoring.deadline(),
         ];
         let far = now + Duration::from_secs(3600);
         own.into_iter().flatten().fold(far, Mono::min)

@@ -7,14 +7,16 @@ use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use super::clock::Clock;
 use super::ensemble::Ports;
 use super::log_reader::LogJob;
 use super::log_writer::LogQueue;
 use super::mailbox::{Mailbox, Message};
-use super::snapshotter::SnapshotJob;
+use super::snapshotter::{Asked, SnapshotJob};
 use crate::base::Mono;
-use crate::replica::{DiskOp, Input, Output, Replica};
+use crate::replica::{DiskOp, Input, Output, Replica, RestoreRefused};
 use crate::zab::io::Input as PeerInput;
 
 /// What the thread owns.
@@ -31,6 +33,17 @@ pub struct CommitLoop {
     pub ensemble: Option<Ensemble>,
     /// Real time.
     pub clock: Clock,
+    /// What operators asked for and wait for.
+    pub wanted: Wanted,
+}
+
+/// What operators asked for and wait for.
+#[derive(Default)]
+pub struct Wanted {
+    /// Snapshots that are not begun.
+    snapshots: Vec<Asked>,
+    /// The database that is being restored.
+    restore: Option<oneshot::Sender<Result<(), RestoreRefused>>>,
 }
 
 /// The way to the other servers, and to the log for their sake.
@@ -81,8 +94,24 @@ impl CommitLoop {
                     }
                     Message::Input(input) => self.replica.step(now, input),
                     Message::SnapshotDue => self.snapshot(),
-                    Message::SnapshotDone(frozen) => self.replica.thaw(frozen),
                     Message::Ask(ask) => ask(&mut self.replica),
+                    Message::TakeSnapshot(asked) => {
+                        self.wanted.snapshots.push(asked);
+                        self.snapshot();
+                    }
+                    Message::SnapshotDone(frozen) => {
+                        self.replica.thaw(frozen);
+                        if !self.wanted.snapshots.is_empty() {
+                            self.snapshot();
+                        }
+                    }
+                    Message::Restore(tree, asked) if self.wanted.restore.is_none() => {
+                        self.wanted.restore = Some(asked);
+                        self.replica.step(now, Input::Restore { tree });
+                    }
+                    Message::Restore(_, asked) => {
+                        let _ = asked.send(Err(RestoreRefused::Busy));
+                    }
                     Message::Stop => stopping = Some(now.mono),
                 }
             }
@@ -114,6 +143,12 @@ impl CommitLoop {
                 Output::MakeSnapshot { link, at_least } => {
                     self.snapshot_job(SnapshotJob::Offer { link, at_least });
                 }
+                Output::Restored(outcome) => {
+                    if let Some(asked) = self.wanted.restore.take() {
+                        // Whoever asked may have gone away.
+                        let _ = asked.send(outcome);
+                    }
+                }
                 Output::Discard(tree) => self.snapshot_job(SnapshotJob::Discard(tree)),
                 other => {
                     if let Some(ensemble) = &self.ensemble {
@@ -142,7 +177,10 @@ impl CommitLoop {
 
     fn snapshot(&mut self) {
         match self.replica.freeze() {
-            Some(frozen) => self.snapshot_job(SnapshotJob::Write(frozen)),
+            Some(frozen) => {
+                let asked = std::mem::take(&mut self.wanted.snapshots);
+                self.snapshot_job(SnapshotJob::Write(frozen, asked));
+            }
             None => tracing::info!("a snapshot is due while the last one is still being written"),
         }
     }
@@ -150,7 +188,7 @@ impl CommitLoop {
     /// The thread outlives this one.
     fn snapshot_job(&mut self, job: SnapshotJob) {
         if let Err(unsent) = self.snapshots.send(job)
-            && let SnapshotJob::Write(frozen) = unsent.0
+            && let SnapshotJob::Write(frozen, _) = unsent.0
         {
             self.replica.thaw(frozen);
         }
@@ -174,7 +212,10 @@ impl Ensemble {
             Output::StreamSnapshot { link } => peers.stream_snapshot(link),
             Output::ReadLog { link, after, upto } => read(LogJob::Read { link, after, upto }),
             Output::ProbeLog { link, learner } => read(LogJob::Probe { link, learner }),
-            Output::Disk(_) | Output::MakeSnapshot { .. } | Output::Discard(_) => {
+            Output::Disk(_)
+            | Output::MakeSnapshot { .. }
+            | Output::Restored(_)
+            | Output::Discard(_) => {
                 unreachable!("of every server")
             }
         }

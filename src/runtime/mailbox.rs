@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::config::limits;
-use crate::replica::{Input, Replica};
-use crate::tree::Frozen;
+use crate::replica::{Input, Replica, RestoreRefused};
+use crate::storage::snapshot::Written;
+use crate::tree::{Frozen, Tree};
 use crate::zab::io::Input as PeerInput;
 
 /// What the commit loop hears.
@@ -17,10 +18,14 @@ pub enum Message {
     Input(Input),
     /// The log says that a snapshot is due.
     SnapshotDue,
+    /// An operator wants a snapshot, and to be told of it: None if it could not be written.
+    TakeSnapshot(oneshot::Sender<Option<Written>>),
     /// A snapshot was written, or failed.
     SnapshotDone(Frozen),
     /// Somebody wants to know something that only the loop knows.
     Ask(Box<dyn FnOnce(&mut Replica) + Send>),
+    /// An operator wants this database in the place of the one there is, and to be told when it is durable.
+    Restore(Box<Tree>, oneshot::Sender<Result<(), RestoreRefused>>),
     /// Take nothing more from clients; stop once everything accepted is applied.
     Stop,
 }

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use bytes::BytesMut;
+use tokio::sync::oneshot;
 
 use super::durable::Durable;
 use super::mailbox::{Mailbox, Message};
@@ -19,10 +20,13 @@ use crate::storage::{Dirs, Disk, StorageError};
 use crate::tree::{Frozen, Tree};
 use crate::zab::io::{Input as PeerInput, LinkId};
 
+/// Somebody who wants to know what was written, if it was.
+pub type Asked = oneshot::Sender<Option<Written>>;
+
 /// Something for the thread to do.
 pub enum SnapshotJob {
-    /// Write this view.
-    Write(Frozen),
+    /// Write this view, and tell those who asked for it.
+    Write(Frozen, Vec<Asked>),
     /// Find a finished snapshot for a learner, none older than this.
     Offer {
         /// The learner's connection.
@@ -79,8 +83,8 @@ impl Snapshotter {
     fn run(mut self, jobs: &Receiver<SnapshotJob>) {
         while let Ok(job) = jobs.recv() {
             match job {
-                SnapshotJob::Write(frozen) => {
-                    self.write(frozen);
+                SnapshotJob::Write(frozen, asked) => {
+                    self.write(frozen, asked);
                     self.waiting
                         .iter_mut()
                         .for_each(|waiting| waiting.attempts += 1);
@@ -139,10 +143,16 @@ impl Snapshotter {
         Ok(Some(zxid))
     }
 
-    fn write(&self, mut frozen: Frozen) {
+    fn write(&self, mut frozen: Frozen, asked: Vec<Asked>) {
         let _alone = self.durable.files();
         let zxid = frozen.zxid();
-        match self.write_file(&mut frozen) {
+        let written = self.write_file(&mut frozen);
+        for asked in asked {
+            let written = written.as_ref().ok().cloned().flatten();
+            // Whoever asked may have gone away.
+            let _ = asked.send(written);
+        }
+        match written {
             Ok(None) => tracing::info!("the snapshot at {zxid} is given up: the history changes"),
             Ok(Some(written)) => {
                 let path = written.path.display();

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 use super::clock::Clock;
-use super::commit_loop::{CommitLoop, Ensemble};
+use super::commit_loop::{CommitLoop, Ensemble, Wanted};
 use super::data_lock::{DataLock, LockError};
 use super::durable::Durable;
 use super::ensemble::{self, Ports};
@@ -560,6 +560,7 @@ impl Parts<'_> {
             snapshots,
             ensemble,
             clock: self.clock,
+            wanted: Wanted::default(),
         };
         threads.push(commit_loop.start()?);
         Ok((threads, log_thread))

@@ -319,7 +319,7 @@ impl World {
             Output::ProbeLog { link, learner } => {
                 self.read_log(server, LogJob::Probe { link, learner });
             }
-            Output::Discard(_) => {}
+            Output::Restored(_) | Output::Discard(_) => {}
         }
     }
 

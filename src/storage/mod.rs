@@ -38,7 +38,9 @@ pub mod txnlog;
 
 pub use disk::{Disk, DiskFile, MemoryFile};
 pub use error::StorageError;
-pub use names::{Dirs, INITIALIZE, VERSION_DIR, log_name, logs, snapshot_name, snapshots};
+pub use names::{
+    Dirs, INITIALIZE, VERSION_DIR, log_name, logs, received_name, snapshot_name, snapshots,
+};
 pub use os_disk::OsDisk;
 pub use recover::{Base, DigestReport, RecoverOptions, Recovered, Rewound, recover, rewind};
 pub use truncate::{Truncated, Truncation, truncate_to};

@@ -323,6 +323,19 @@ impl Peer {
         }
     }
 
+    /// Gives up leading or following, if that is what this server does, and looks for a leader again.
+    pub fn step_down(&mut self, now: Mono, why: &str) {
+        self.judge(now, Err(why.to_owned()));
+        self.settle(now);
+    }
+
+    /// Whether the tree has everything that this server's log has, and all of that is durable: nothing is under way.
+    pub fn is_settled(&self) -> bool {
+        let core = &self.core;
+        let all = core.delivered == core.appended && core.logged == core.appended;
+        all && core.tail.is_empty() && core.disk_is_idle() && self.outstanding() == 0
+    }
+
     /// Gives up the role that cannot go on.
     fn judge(&mut self, now: Mono, outcome: Result<(), String>) {
         let Err(why) = outcome else {

@@ -22,6 +22,28 @@ pub enum Continues {
     No(String),
 }
 
+/// Where a backup ends, and what is known of that place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// The last transaction it has.
+    pub last: Zxid,
+    /// Adler-32 of that record's payload, if it ends with a record.
+    pub checksum: Option<u32>,
+    /// The source's newest snapshot that took the place of its history, when the chain was begun.
+    pub replaced_at: Option<Zxid>,
+}
+
+impl Position {
+    /// The end of `chain`.
+    pub fn of(chain: &Chain) -> Position {
+        Position {
+            last: chain.last(),
+            checksum: chain.last_checksum(),
+            replaced_at: chain.replaced_at,
+        }
+    }
+}
+
 /// Tries before what does not fit counts as damage.
 pub const ATTEMPTS: u32 = 10;
 
@@ -60,27 +82,31 @@ pub fn accepted_epoch(dirs: &Dirs) -> Option<i64> {
     text.lines().next()?.trim().parse().ok()
 }
 
-/// Whether `chain` goes on in the logs of `dirs`, with its own last record among them or right before them.
+/// Whether what ends at `position` goes on in the logs of `dirs`, with its own last record among them or right before
+/// them. Nothing behind `upto` is looked at.
 ///
 /// # Errors
 /// What the disk says, damage in the logs.
-pub fn continues(dirs: &Dirs, chain: &Chain) -> Result<Continues, BackupError> {
+pub fn continues(dirs: &Dirs, position: &Position, upto: Zxid) -> Result<Continues, BackupError> {
     let replaced_at = install::received(&OsDisk, dirs)?;
-    if replaced_at != chain.replaced_at {
+    if replaced_at != position.replaced_at {
         let zxid = replaced_at.unwrap_or(Zxid::ZERO);
         return Ok(Continues::No(format!(
             "the server's history was replaced by a snapshot of {zxid}"
         )));
     }
-    let last = chain.last();
+    let last = position.last;
     let (mut same, mut differs, mut next, mut end) = (false, false, None, Zxid::ZERO);
     for path in files_behind(dirs, last)? {
         let mut reader = LogReader::open(&OsDisk, &path)?;
         while let Some((zxid, payload)) = next_record(&mut reader, &path, dirs)? {
+            if zxid > upto {
+                break;
+            }
             end = end.max(zxid);
             if zxid == last {
                 let sum = simd_adler32::adler32(&&payload[..]);
-                let equal = chain.last_checksum().is_none_or(|known| known == sum);
+                let equal = position.checksum.is_none_or(|known| known == sum);
                 same |= equal;
                 differs |= !equal;
             }
@@ -104,7 +130,7 @@ pub fn continues(dirs: &Dirs, chain: &Chain) -> Result<Continues, BackupError> {
     }
     match next {
         Some(_) if same => Ok(Continues::Yes),
-        Some(next) if follows(next, last) && chain.last_checksum().is_none() => Ok(Continues::Yes),
+        Some(next) if follows(next, last) && position.checksum.is_none() => Ok(Continues::Yes),
         Some(next) if next.0 == last.0.wrapping_add(1) => Ok(Continues::Yes),
         Some(next) => no(format!(
             "the server's log does not hold {last} any more; behind it begins {next}"
@@ -120,18 +146,28 @@ pub fn continues(dirs: &Dirs, chain: &Chain) -> Result<Continues, BackupError> {
     }
 }
 
-/// Copies every record behind `after` to `segments`, up to where the log ends now, and returns its end.
+/// Hands every record behind `after` to `each`, up to `upto` or where the log ends now, and returns its end.
 ///
 /// # Errors
-/// A hole, damage, what the disk says.
-pub fn copy_log(dirs: &Dirs, after: Zxid, segments: &mut Segments) -> Result<Zxid, BackupError> {
+/// A hole, damage, what the disk says, what `each` says.
+pub fn read_log(
+    dirs: &Dirs,
+    after: Zxid,
+    upto: Zxid,
+    mut each: impl FnMut(Zxid, bytes::Bytes) -> Result<(), BackupError>,
+) -> Result<Zxid, BackupError> {
     let mut last = after;
-    let files = files_behind(dirs, after)?;
-    for path in files {
+    for path in files_behind(dirs, after)? {
+        if last == upto {
+            break;
+        }
         let mut reader = LogReader::open(&OsDisk, &path)?;
         while let Some((zxid, payload)) = next_record(&mut reader, &path, dirs)? {
             if zxid <= after {
                 continue;
+            }
+            if zxid > upto {
+                return Ok(last);
             }
             if zxid > last && !follows(zxid, last) {
                 return Err(BackupError::moving(
@@ -139,11 +175,25 @@ pub fn copy_log(dirs: &Dirs, after: Zxid, segments: &mut Segments) -> Result<Zxi
                     format!("{zxid} comes right behind {last}: records are missing"),
                 ));
             }
-            segments.append(zxid, &payload)?;
+            each(zxid, payload)?;
             last = last.max(zxid);
+            if last == upto {
+                // What comes behind may just be written.
+                break;
+            }
         }
     }
     Ok(last)
+}
+
+/// Copies every record behind `after` to `segments`, up to where the log ends now, and returns its end.
+///
+/// # Errors
+/// As [`read_log`].
+pub fn copy_log(dirs: &Dirs, after: Zxid, segments: &mut Segments) -> Result<Zxid, BackupError> {
+    read_log(dirs, after, Zxid(i64::MAX), |zxid, payload| {
+        segments.append(zxid, &payload)
+    })
 }
 
 /// Copies the newest snapshot that is whole to `dir`.

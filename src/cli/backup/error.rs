@@ -113,7 +113,6 @@ pub enum BackupError {
         found: Zxid,
     },
     /// A server does not give what it is asked for.
-    #[expect(dead_code)] // the backup over the network is the next step
     #[error("{server}: {what}")]
     Server {
         /// The address as given.

@@ -1,23 +1,26 @@
 //! `oxkeeper backup`: a folder of its own with everything a server knows, and more of it with each run.
 
-mod data_dir;
+pub mod data_dir;
 pub mod error;
 pub mod folder;
 pub mod manifest;
 pub mod run;
+mod server;
 pub mod verify;
 pub mod when;
 
 #[cfg(test)]
 pub mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
 use self::error::BackupError;
+use self::folder::Folder;
 use self::run::Report;
+use self::server::Server;
 use crate::storage::Dirs;
 
 /// Arguments of `oxkeeper backup`.
@@ -25,6 +28,7 @@ use crate::storage::Dirs;
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
   oxkeeper backup /backup/zk --data-dir /var/lib/zookeeper
+  oxkeeper backup /backup/zk --server http://zk1:8080 --auth 'digest super:secret'
   oxkeeper backup list /backup/zk
 
 The server may run meanwhile. The first run copies the newest snapshot and the transaction log behind it, each
@@ -36,11 +40,17 @@ pub struct BackupArgs {
     #[arg(value_name = "FOLDER", required = true)]
     folder: Option<PathBuf>,
     /// The server's dataDir; it is only read. Of oxkeeper or of Java ZooKeeper, running or stopped.
-    #[arg(long, value_name = "DIR", required = true)]
+    #[arg(long, value_name = "DIR", required_unless_present = "server")]
     data_dir: Option<PathBuf>,
     /// The server's dataLogDir, where that is another folder.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", requires = "data_dir")]
     log_dir: Option<PathBuf>,
+    /// Instead of a folder: the AdminServer of a running server. A Java server gives snapshots alone.
+    #[arg(long, value_name = "http://HOST:PORT", conflicts_with = "data_dir")]
+    server: Option<String>,
+    /// What the server wants as proof: a scheme and its data. Also read from OXKEEPER_AUTH, which nobody else sees.
+    #[arg(long, value_name = "digest USER:PASSWORD", requires = "server")]
+    auth: Option<String>,
     /// Begin with a new copy of the newest snapshot, even where the last run could be continued.
     #[arg(long)]
     full: bool,
@@ -98,6 +108,11 @@ fn carry_out(args: &BackupArgs) -> Result<ExitCode, BackupError> {
         }
         None => {
             let folder = args.folder.clone().unwrap_or_default();
+            if let Some(server) = &args.server {
+                let report = over_network(args, &folder, server)?;
+                println!("{}", show(&report));
+                return Ok(ExitCode::SUCCESS);
+            }
             let data_dir = args.data_dir.clone().unwrap_or_default();
             let log_dir = args.log_dir.as_ref().unwrap_or(&data_dir);
             let dirs = Dirs::new(&data_dir, log_dir);
@@ -106,6 +121,25 @@ fn carry_out(args: &BackupArgs) -> Result<ExitCode, BackupError> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn over_network(args: &BackupArgs, folder: &Path, server: &str) -> Result<Report, BackupError> {
+    let from_environment = || std::env::var("OXKEEPER_AUTH").ok();
+    let server = Server {
+        address: server.to_owned(),
+        // Where everybody may do everything on the root, that is enough.
+        auth: args
+            .auth
+            .clone()
+            .or_else(from_environment)
+            .unwrap_or_else(|| "ip".to_owned()),
+    };
+    let mut folder = Folder::open(folder)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| BackupError::io("start", Path::new("network"), error))?;
+    runtime.block_on(server::from_server(&mut folder, &server, args.full))
 }
 
 fn show(report: &Report) -> String {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::data_dir::{self, Continues};
+use super::data_dir::{self, Continues, Position};
 use super::error::BackupError;
 use super::folder::{Folder, Segments, current};
 use super::manifest::{Chain, LogFile, Run};
@@ -49,12 +49,12 @@ fn attempt_data_dir(folder: &mut Folder, dirs: &Dirs, full: bool) -> Result<Repo
     folder.tidy()?;
     data_dir::refuse_interrupted(dirs)?;
     let from = current(&folder.manifest).map(Chain::last);
-    let mut addition = Addition::new(folder, dirs.data.display().to_string());
+    let mut addition = Addition::new(dirs.data.display().to_string());
     addition.accepted_epoch = data_dir::accepted_epoch(dirs);
     let why = match current(&folder.manifest) {
         None => "the first backup".to_owned(),
         Some(_) if full => "a full backup was asked for".to_owned(),
-        Some(chain) => match data_dir::continues(dirs, chain)? {
+        Some(chain) => match data_dir::continues(dirs, &Position::of(chain), Zxid(i64::MAX))? {
             Continues::No(why) => why,
             Continues::Yes => {
                 let mut segments = Segments::new(chain.dir(&folder.path));
@@ -105,7 +105,7 @@ pub struct Addition {
 
 impl Addition {
     /// Nothing yet.
-    pub fn new(_folder: &Folder, source: String) -> Addition {
+    pub fn new(source: String) -> Addition {
         Addition {
             chain: None,
             logs: Vec::new(),

@@ -403,6 +403,7 @@ impl Ensemble {
                 self.hand(id, Input::Peer(PeerInput::LogProbed { link, usable }));
             }
             Output::Discard(tree) => drop(tree),
+            Output::Restored(outcome) => assert_eq!(outcome, Ok(())),
         }
     }
 

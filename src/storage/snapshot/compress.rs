@@ -36,6 +36,17 @@ impl Compression {
             .map_or(Compression::None, |(_, suffix)| Self::from_name(suffix))
     }
 
+    /// The method that a file was packed with, by its first bytes.
+    pub fn of_bytes(head: &[u8]) -> Compression {
+        if head.starts_with(&GZ_MAGIC) {
+            Compression::Gz
+        } else if head.starts_with(&SNAPPY_MAGIC) {
+            Compression::Snappy
+        } else {
+            Compression::None
+        }
+    }
+
     /// What the file name ends with.
     pub fn suffix(self) -> &'static str {
         match self {

@@ -1,0 +1,105 @@
+//! `/commands/restore`: a snapshot that is sent takes the place of this server's database.
+//!
+//! Source: `Commands.RestoreCommand`, `ZooKeeperServer.restoreFromSnapshot`. Differs from Java: a packed snapshot will do,
+//! and what is restored is durable before the answer.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use tokio::sync::oneshot;
+
+use super::Admin;
+use super::answer::{Answer, Call, Upload};
+use super::snapshot::{authorize, bare, switched_on};
+use crate::base::Zxid;
+use crate::runtime::mailbox::Message;
+use crate::storage::snapshot::{self, Compression};
+use crate::storage::{OsDisk, received_name};
+use crate::tree::Tree;
+
+/// Takes the snapshot and answers when it is what this server serves.
+pub(super) async fn restore(admin: Arc<Admin>, call: Call) -> Answer {
+    if let Err(refused) = authorize(&admin, &call) {
+        return *refused;
+    }
+    if let Err(status) = switched_on(&admin, admin.config.admin_restore_enabled, "restore") {
+        return bare(status);
+    }
+    if !admin.rates.restore.allow(admin.clock.mono()) {
+        let remote = call.remote;
+        tracing::warn!("{remote}: refused, one restore per admin.rateLimiterIntervalInMS");
+        return bare(StatusCode::TOO_MANY_REQUESTS);
+    }
+    let remote = call.remote;
+    match carry_out(&admin, call.upload).await {
+        Ok(zxid) => {
+            let mut answer = Answer::default();
+            answer.put("last_zxid", zxid.0);
+            answer
+        }
+        Err(error) => {
+            tracing::warn!("{remote}: nothing is restored: {error}");
+            bare(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+    }
+}
+
+async fn carry_out(admin: &Admin, upload: Upload) -> io::Result<Zxid> {
+    let spool = Spool::take(admin.dirs.0.clone(), upload).await?;
+    let options = admin.gate.read(|tree| tree.options().clone());
+    let loaded = tokio::task::spawn_blocking(move || spool.load(options));
+    let (zxid, tree) = loaded.await.map_err(io::Error::other)??;
+    let (asked, told) = oneshot::channel();
+    admin.mailbox.push(Message::Restore(Box::new(tree), asked));
+    let outcome = told.await.map_err(io::Error::other)?;
+    outcome.map_err(io::Error::other)?;
+    Ok(zxid)
+}
+
+/// What was sent, in a file that a start removes if nobody else does.
+struct Spool(PathBuf);
+
+impl Spool {
+    async fn take(dir: PathBuf, mut upload: Upload) -> io::Result<Spool> {
+        let mut open: Option<(Spool, File)> = None;
+        while let Some(piece) = upload.next().await? {
+            let (spool, mut file) = match open.take() {
+                Some(open) => open,
+                None => {
+                    let packed = Compression::of_bytes(&piece);
+                    let name = received_name(&format!("upload{}", packed.suffix()));
+                    let spool = Spool(dir.join(name));
+                    let file = File::create(&spool.0)?;
+                    (spool, file)
+                }
+            };
+            let written = tokio::task::spawn_blocking(move || {
+                file.write_all(&piece)?;
+                Ok::<_, io::Error>(file)
+            });
+            open = Some((spool, written.await.map_err(io::Error::other)??));
+        }
+        let nothing = || io::Error::new(io::ErrorKind::UnexpectedEof, "nothing was sent");
+        open.map(|(spool, _)| spool).ok_or_else(nothing)
+    }
+
+    fn load(self, options: crate::tree::TreeOptions) -> io::Result<(Zxid, Tree)> {
+        let loaded = snapshot::read(&OsDisk, &self.0, Zxid::ZERO, options);
+        let loaded = loaded.map_err(io::Error::other)?;
+        let digest = loaded.digest.map(|(zxid, _)| zxid);
+        let zxid = loaded.last_zxid.or(digest).unwrap_or_default();
+        let mut tree = loaded.tree;
+        tree.set_last_zxid(zxid);
+        Ok((zxid, tree))
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        // What stays is removed at the next start.
+        let _ = fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,413 @@
+//! Backup and restore as an operator runs them: over HTTP, from files, and killed in the middle.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use jute::Op;
+use jute::data::{Acl, Id};
+use jute::proto::SetAclRequest;
+
+use super::server::{TestServer, config};
+
+/// What HTTP answered.
+struct Answer {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        let prefix = format!("{name}: ");
+        self.head
+            .lines()
+            .find_map(|line| line.strip_prefix(&prefix))
+    }
+}
+
+fn http(address: SocketAddr, method: &str, path: &str, auth: &str, body: &[u8]) -> Answer {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let auth = match auth {
+        "" => String::new(),
+        auth => format!("Authorization: {auth}\r\n"),
+    };
+    let length = body.len();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{auth}Content-Length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let _ = stream.write_all(body);
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let end = answer
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .unwrap();
+    let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+    Answer {
+        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+        head,
+        body: answer.split_off(end + 4),
+    }
+}
+
+fn get(server: &TestServer, path: &str, auth: &str) -> Answer {
+    http(server.admin.unwrap(), "GET", path, auth, &[])
+}
+
+fn oxkeeper(args: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_oxkeeper");
+    Command::new(program).args(args).output().unwrap()
+}
+
+fn ok(args: &[&str]) -> String {
+    let output = oxkeeper(args);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{args:?}: {said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn url(server: &TestServer) -> String {
+    format!("http://{}", server.admin.unwrap())
+}
+
+fn zxid(server: &TestServer) -> i64 {
+    let text = server.word("srvr");
+    let line = text.lines().find_map(|line| line.strip_prefix("Zxid: 0x"));
+    i64::from_str_radix(line.unwrap(), 16).unwrap()
+}
+
+#[test]
+fn a_snapshot_goes_into_another_server_and_stays_there() {
+    let source = TestServer::start("");
+    let mut client = source.open();
+    for n in 0..50 {
+        client.create(&format!("/n{n}"), b"data", 0);
+    }
+    let at = zxid(&source);
+    let snapshot = get(&source, "/commands/snapshot", "digest a:b");
+    assert_eq!(snapshot.status, 200);
+    assert_eq!(snapshot.header("last_zxid"), Some(&*format!("{at:#x}")));
+    assert_eq!(
+        snapshot.header("snapshot_size"),
+        Some(&*snapshot.body.len().to_string())
+    );
+    assert_eq!(
+        snapshot.header("content-type"),
+        Some("application/octet-stream")
+    );
+    assert!(snapshot.body.starts_with(b"ZKSN"));
+
+    let dir = tempfile::tempdir().unwrap();
+    let target = TestServer::with(config(dir.path(), "")).unwrap();
+    let mut before = target.open();
+    before.create("/gone", b"", 0);
+    let post = |body: &[u8]| {
+        http(
+            target.admin.unwrap(),
+            "POST",
+            "/commands/restore",
+            "ip",
+            body,
+        )
+    };
+    let restored = post(&snapshot.body);
+    let said = String::from_utf8_lossy(&restored.body).into_owned();
+    assert_eq!(restored.status, 200, "{said}");
+    assert!(
+        said.starts_with(&format!("{{\n  \"last_zxid\" : {at},\n")),
+        "{said}"
+    );
+    // Whoever was connected has to come again.
+    before.assert_closed();
+    let look = |server: &TestServer| {
+        let mut client = server.open();
+        assert!(client.exists("/n49", false) && !client.exists("/gone", false));
+        client.create("/new", b"", 0x0);
+    };
+    look(&target);
+    assert_eq!(post(&snapshot.body).status, 429);
+    drop(target);
+    let again = TestServer::with(config(dir.path(), "")).unwrap();
+    let mut client = again.open();
+    assert!(client.exists("/n0", false) && client.exists("/new", false));
+    assert!(zxid(&again) > at);
+}
+
+#[test]
+fn zxids_go_on_upwards_whatever_is_restored() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = TestServer::with(config(dir.path(), "admin.rateLimiterIntervalInMS=1")).unwrap();
+    let mut client = server.open();
+    client.create("/kept", b"", 0);
+    let snapshot = get(&server, "/commands/snapshot", "ip");
+    for n in 0..20 {
+        client.create(&format!("/lost{n}"), b"", 0);
+    }
+    let before = zxid(&server);
+    let restored = http(
+        server.admin.unwrap(),
+        "POST",
+        "/commands/restore",
+        "ip",
+        &snapshot.body,
+    );
+    assert_eq!(restored.status, 200);
+    let mut client = server.open();
+    assert!(client.exists("/kept", false) && !client.exists("/lost3", false));
+    assert!(zxid(&server) > before);
+    client.create("/behind", b"", 0);
+    drop(server);
+    let again = TestServer::with(config(dir.path(), "")).unwrap();
+    let mut client = again.open();
+    assert!(client.exists("/kept", false) && client.exists("/behind", false));
+    assert!(!client.exists("/lost3", false));
+}
+
+#[test]
+fn whoever_may_not_do_everything_gets_no_database() {
+    let server = TestServer::start("admin.rateLimiterIntervalInMS=1");
+    for (auth, status, error) in [
+        ("", 401, "Auth info is missing for the command"),
+        ("nobody x", 401, "Not authenticated"),
+        ("digest a b", 401, "Not authenticated"),
+        ("digest", 401, "Not authenticated"),
+        ("digest a:b", 200, ""),
+        ("ip", 200, ""),
+    ] {
+        for path in [
+            "/commands/snapshot?streaming=false",
+            "/backup/snapshot",
+            "/backup/log?after=0x0",
+        ] {
+            let answer = get(&server, path, auth);
+            assert_eq!(answer.status, status, "{path} {auth:?}");
+            assert!(String::from_utf8_lossy(&answer.body).contains(error));
+            std::thread::sleep(Duration::from_millis(3));
+        }
+    }
+    let mut client = server.open();
+    client.auth("bob:secret");
+    let acl = |perms, scheme: &str, id: &str| Acl {
+        perms,
+        id: Id {
+            scheme: Some(scheme.into()),
+            id: Some(id.into()),
+        },
+    };
+    let set = SetAclRequest {
+        path: Some("/".into()),
+        acl: Some(vec![acl(1, "world", "anyone"), acl(30, "auth", "")]),
+        version: -1,
+    };
+    assert_eq!(client.call(Op::SetAcl, &set).err(), 0);
+    for (auth, status) in [
+        ("digest bob:wrong", 403),
+        ("ip", 403),
+        ("digest bob:secret", 200),
+    ] {
+        let answer = get(&server, "/commands/snapshot", auth);
+        assert_eq!(answer.status, status, "{auth}");
+        std::thread::sleep(Duration::from_millis(3));
+    }
+}
+
+#[test]
+fn what_is_no_snapshot_changes_nothing() {
+    let server = TestServer::start("admin.rateLimiterIntervalInMS=0");
+    let mut client = server.open();
+    client.create("/kept", b"", 0);
+    let whole = get(&server, "/commands/snapshot", "ip").body;
+    let mut flipped = whole.clone();
+    flipped[60] ^= 1;
+    for body in [&b""[..], b"x", &whole[..whole.len() / 2], &flipped] {
+        std::thread::sleep(Duration::from_millis(3));
+        let answer = http(
+            server.admin.unwrap(),
+            "POST",
+            "/commands/restore",
+            "ip",
+            body,
+        );
+        assert_eq!(answer.status, 500);
+        assert!(client.exists("/kept", false));
+    }
+}
+
+#[test]
+fn commands_that_are_off_say_so() {
+    let off = TestServer::start("admin.snapshot.enabled=false\nadmin.restore.enabled=false");
+    assert_eq!(get(&off, "/commands/snapshot", "ip").status, 503);
+    assert_eq!(get(&off, "/backup/log?after=0x0", "ip").status, 503);
+    let restore = http(off.admin.unwrap(), "POST", "/commands/restore", "ip", b"x");
+    assert_eq!(restore.status, 503);
+    let without = TestServer::start("serializeLastProcessedZxid.enabled=false");
+    assert_eq!(get(&without, "/commands/snapshot", "ip").status, 500);
+}
+
+#[test]
+fn a_backup_under_load_is_the_tree_of_its_position() {
+    let (dir, backup) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = TestServer::with(config(dir.path(), "snapCount=500")).unwrap();
+    let (over_http, of_files) = (backup.path().join("http"), backup.path().join("files"));
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut client = server.open();
+            for n in 0..3000 {
+                client.create(&format!("/n{n}"), b"some data", 0);
+            }
+        });
+        let address = url(&server);
+        while !writer.is_finished() {
+            ok(&["backup", text(&over_http), "--server", &address]);
+            ok(&["backup", text(&of_files), "--data-dir", text(dir.path())]);
+        }
+        ok(&["backup", text(&over_http), "--server", &address]);
+        ok(&["backup", text(&of_files), "--data-dir", text(dir.path())]);
+    });
+    let end = zxid(&server);
+    for folder in [&over_http, &of_files] {
+        ok(&["backup", "verify", text(folder)]);
+        let json = ok(&["backup", "list", "--json", text(folder)]);
+        assert!(
+            json.contains(&format!("\"last_zxid\": \"{end:#x}\"")),
+            "{json}"
+        );
+    }
+    let restore = |folder: &Path, to: i64| {
+        let fresh = tempfile::tempdir().unwrap();
+        let at = format!("{to:#x}");
+        let said = ok(&[
+            "restore",
+            text(folder),
+            "--data-dir",
+            text(fresh.path()),
+            "--zxid",
+            &at,
+        ]);
+        assert!(!said.contains("not those of the tree"), "{said}");
+        said.lines().next().unwrap().to_owned()
+    };
+    // Each record holds the digest of the tree behind it, and none differs; and both ways give the same.
+    for at in [end, end - 700, end - 1] {
+        assert_eq!(restore(&over_http, at), restore(&of_files, at));
+    }
+    let fresh = tempfile::tempdir().unwrap();
+    ok(&[
+        "restore",
+        text(&over_http),
+        "--data-dir",
+        text(fresh.path()),
+    ]);
+    let restored = TestServer::with(config(fresh.path(), "")).unwrap();
+    let mut client = restored.open();
+    assert!(client.exists("/n2999", false));
+}
+
+/// Runs it and kills it after a while; whether it was killed before its end.
+fn killed(args: &[&str], after: Duration) -> bool {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_oxkeeper"))
+        .args(args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(after);
+    child.kill().unwrap();
+    child.wait().unwrap().code().is_none()
+}
+
+#[test]
+fn killed_at_any_moment_there_is_the_old_backup_or_the_new_one() {
+    let (dir, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let backup = folder.path().join("backup");
+    let server = TestServer::with(config(dir.path(), "snapCount=100")).unwrap();
+    let mut client = server.open();
+    let args = [
+        "backup",
+        text(&backup),
+        "--data-dir",
+        text(dir.path()),
+        "--full",
+    ];
+    let (mut kills, mut n) = (0, 0);
+    let begun = Instant::now();
+    ok(&args);
+    let whole = begun.elapsed();
+    for round in 0..25u32 {
+        for _ in 0..20 {
+            client.create(&format!("/n{n}"), b"data", 0);
+            n += 1;
+        }
+        kills += u32::from(killed(&args, whole * (round % 25) / 20));
+        ok(&["backup", "verify", text(&backup)]);
+        let fresh = tempfile::tempdir().unwrap();
+        ok(&["restore", text(&backup), "--data-dir", text(fresh.path())]);
+    }
+    assert!(kills > 5, "only {kills} were killed in time");
+    ok(&args);
+    assert!(ok(&["backup", "list", text(&backup)]).contains(&format!("{:#x}", zxid(&server))));
+}
+
+#[test]
+fn killed_at_any_moment_there_is_the_old_database_or_the_restored_one() {
+    let (dir, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = TestServer::with(config(dir.path(), "")).unwrap();
+    let mut client = server.open();
+    for n in 0..300 {
+        client.create(&format!("/n{n}"), b"data", 0);
+    }
+    let backup = folder.path().join("backup");
+    ok(&["backup", text(&backup), "--data-dir", text(dir.path())]);
+    for split in [false, true] {
+        let (data, log) = (
+            folder.path().join(format!("data{split}")),
+            folder.path().join("log"),
+        );
+        let log = if split { &log } else { &data };
+        let lines = format!("dataLogDir={}\n", log.display());
+        let check = |expected: &[&str]| {
+            let server = TestServer::with(config(&data, &lines)).unwrap();
+            let mut client = server.open();
+            let found = if client.exists("/old", false) {
+                assert!(!client.exists("/n299", false));
+                "old"
+            } else {
+                assert!(client.exists("/n299", false));
+                "new"
+            };
+            assert!(expected.contains(&found), "{found}, not {expected:?}");
+        };
+        drop(TestServer::with(config(&data, &lines)).map(|server| {
+            server.open().create("/old", b"", 0);
+        }));
+        let args = [
+            "restore",
+            text(&backup),
+            "--data-dir",
+            text(&data),
+            "--log-dir",
+            text(log),
+            "--force",
+        ];
+        let begun = Instant::now();
+        let zero = tempfile::tempdir().unwrap();
+        ok(&["restore", text(&backup), "--data-dir", text(zero.path())]);
+        let whole = begun.elapsed();
+        let mut kills = 0;
+        for round in 0..12u32 {
+            kills += u32::from(killed(&args, whole * round / 10));
+            check(&["old", "new"]);
+        }
+        assert!(kills > 2, "only {kills} were killed in time");
+        ok(&args);
+        check(&["new"]);
+    }
+}
