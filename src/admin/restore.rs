@@ -1,7 +1,7 @@
 //! `/commands/restore`: a snapshot that is sent takes the place of this server's database.
 //!
-//! Source: `Commands.RestoreCommand`, `ZooKeeperServer.restoreFromSnapshot`. Differs from Java: a packed snapshot will do,
-//! and what is restored is durable before the answer.
+//! Source: `Commands.RestoreCommand`, `ZooKeeperServer.restoreFromSnapshot`. Differs from Java: a packed snapshot will
+//! do, and what is restored is durable before the answer.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

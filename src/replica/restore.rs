@@ -9,8 +9,8 @@
 //! is given out twice. A member keeps its place in the order: it leaves its ensemble for a moment and comes back with
 //! another content at the same position. Nothing is replicated: every member has to be given the same.
 //!
-//! Source: `ZooKeeperServer.restoreFromSnapshot`. Differs from Java, which forgets the database again at the next start,
-//! and which leaves clients connected but without their watches.
+//! Source: `ZooKeeperServer.restoreFromSnapshot`. Differs from Java, which forgets the database again at the next
+//! start, and which leaves clients connected but without their watches.
 
 use std::collections::VecDeque;
 use std::time::Duration;
