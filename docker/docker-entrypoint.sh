@@ -27,14 +27,6 @@ if [ "${1:-}" = zkServer.sh ] && [ "$(id -u)" = 0 ]; then
     exec su -p -s /bin/sh zookeeper -c 'exec "$0" "$@"' -- "$0" "$@"
 fi
 
-for folder in "$data_dir" "$data_log_dir"; do
-    if [ -d "$folder" ] && [ ! -w "$folder" ]; then
-        echo "docker-entrypoint.sh: $folder is not writable for user $(id -u);" \
-            "chown it to 1000, or start the container as root once, which does so and then becomes user 1000" >&2
-        exit 1
-    fi
-done
-
 # shellcheck disable=SC2086 # lists of words
 configuration() {
     echo "dataDir=$data_dir"
@@ -58,9 +50,19 @@ one_per_line() {
     [ $# -eq 0 ] || printf '%s\n' "$@"
 }
 
+must_write() { # folder
+    if [ -d "$1" ] && [ ! -w "$1" ]; then
+        echo "docker-entrypoint.sh: $1 is not writable for user $(id -u);" \
+            "chown it to 1000, or start the container as root once, which does so and then becomes user 1000" >&2
+        exit 1
+    fi
+}
+
 if [ ! -f "$conf_dir/zoo.cfg" ]; then
+    must_write "$data_log_dir"
     configuration >"$conf_dir/zoo.cfg"
 fi
+must_write "$data_dir"
 if [ ! -f "$data_dir/myid" ]; then
     echo "${ZOO_MY_ID:-1}" >"$data_dir/myid"
 fi

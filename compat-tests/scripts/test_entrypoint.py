@@ -114,7 +114,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         folder.chmod(folder.stat().st_mode | 0o011)
     done = subprocess.run(**container.command("true"), user=65534, capture_output=True, text=True, timeout=30)
     assert done.returncode == 1
-    assert f"{tmp_path}/data is not writable for user 65534" in done.stderr
+    assert f"{tmp_path}/data_log is not writable for user 65534" in done.stderr
 
 
 def test_a_server_starts_serves_and_stops_with_0(tmp_path):
