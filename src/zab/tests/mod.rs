@@ -1,6 +1,7 @@
 //! Tests of the whole protocol core.
 
 mod disk;
+mod distrust;
 mod paper;
 mod promises;
 mod random;

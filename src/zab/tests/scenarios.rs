@@ -87,6 +87,10 @@ impl Scenario {
             "go" => ids.iter().for_each(|id| world.server(*id).slowness = 0),
             // refuse 2: its disk finds no way to cut the log
             "refuse" => ids.iter().for_each(|id| world.server(*id).refuses = 100),
+            // spoil 3: its log cannot be read back any more, though nobody who looks for a place in it sees that
+            "spoil" => ids
+                .iter()
+                .for_each(|id| world.server(*id).unreadable = true),
             // cut 3 1 2: nothing passes from 3 to 1 or 2
             "cut" => world.cut.extend(ids[1..].iter().map(|to| (ids[0], *to))),
             // isolate 3

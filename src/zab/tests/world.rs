@@ -70,6 +70,8 @@ pub struct Server {
     pub slowness: u32,
     /// How often its disk finds no way to cut the log, in percent.
     pub refuses: u32,
+    /// Its log cannot be read for learners, though it can be probed.
+    pub unreadable: bool,
 }
 
 /// Something that can happen next.
@@ -169,6 +171,7 @@ impl World {
             ready: BTreeMap::new(),
             slowness: 0,
             refuses: 0,
+            unreadable: false,
         };
         self.servers.insert(place, server);
     }
@@ -451,12 +454,12 @@ impl World {
                     .iter()
                     .filter(|(zxid, _)| *zxid > after && *zxid <= upto);
                 let records: Vec<Logged> = wanted.take(3).map(logged).collect();
-                let purged = after < disk.purged;
+                let lost = after < disk.purged || self.servers[&id].unreadable;
                 assert!(
-                    purged || !records.is_empty(),
+                    lost || !records.is_empty(),
                     "{id} finds nothing between {after} and {upto}"
                 );
-                let records = (!purged).then_some(records);
+                let records = (!lost).then_some(records);
                 self.step(id, Input::LogRead { link, records });
                 *self.seen.entry("from log").or_default() += 1;
             }
