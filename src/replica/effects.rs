@@ -4,6 +4,7 @@
 //!   Peer -- Deliver ---------------------------> the tree, many under one guard (write.rs)
 //!        -- Serving, Looking, Replay, .. ------> member.rs
 //!        -- Request, Revalidate, Touched ------> leading.rs
+//!        -- Confirmed -------------------------> doubts.rs
 //!        -- Revalidated, TouchesWanted, Synced > learning.rs
 //!        -- all others ------------------------> Output
 //! ```
@@ -68,6 +69,7 @@ impl Replica {
             Effect::Revalidated { session, valid } => self.revalidated(now, session, valid),
             Effect::TouchesWanted { last_proposed } => self.report_touches(last_proposed),
             Effect::Synced => self.synced(now),
+            Effect::Confirmed => self.confirmed(now),
             // Its sessions keep it as their owner: a connection's number comes only once, so nobody writes for them
             // before their client has brought them to another server, and that one has claimed them.
             Effect::LearnerGone { link } => tracing::debug!("link {}: learner gone", link.0),

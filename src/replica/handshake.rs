@@ -10,6 +10,7 @@ use jute::Writer;
 use jute::proto::{ConnectRequest, ConnectResponse};
 
 use super::conn::Conn;
+use super::doubts::Doubt;
 use super::lane::Lane;
 use super::leading::Owner;
 use super::learning::Asked;
@@ -116,7 +117,7 @@ impl Replica {
             self.own(id, Owner::Here);
             self.establish(now, id, &asked);
         } else {
-            self.refuse(id, &asked.conn, read_only);
+            self.doubt(Doubt::Client { id, asked });
         }
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jute::{ErrorCode, Op};
 
+use super::doubts::Doubt;
 use super::member::Standing;
 use super::queue::Mark;
 use super::{Replica, body};
@@ -184,19 +185,27 @@ impl Replica {
         }
     }
 
-    /// A client brought its session to a learner, which owns it from now on if it lives. A connection that it has
-    /// here is of no use any more; Java closes it at its next request.
+    /// A client brought its session to a learner.
     pub(super) fn claimed(&mut self, now: Now, link: LinkId, touch: Touch) {
+        match self.claim(now, link, touch) {
+            true => self.peer.revalidated(link, touch.session, true),
+            false => self.doubt(Doubt::Learner { link, touch }),
+        }
+    }
+
+    /// Lets a learner own a session from now on, if that lives. A connection that it has here is of no use any more;
+    /// Java closes it at its next request.
+    pub(super) fn claim(&mut self, now: Now, link: LinkId, touch: Touch) -> bool {
         let id = touch.session;
-        let valid = self.tracker.touch(id, millis(touch.timeout_ms), now.mono);
-        if valid {
+        let lives = self.tracker.touch(id, millis(touch.timeout_ms), now.mono);
+        if lives {
             self.own(id, Owner::Link(link));
             let session = self.sessions.get_mut(&id);
             if let Some(conn) = session.and_then(|session| session.conn.take()) {
                 conn.outbox.close(&mut self.wakes);
             }
         }
-        self.peer.revalidated(link, id, valid);
+        lives
     }
 }
 

@@ -103,6 +103,9 @@ impl Replica {
         for waiting in self.learning.end() {
             self.cut_off(&waiting);
         }
+        for conn in self.doubts.end() {
+            self.cut_off(&conn);
+        }
         self.syncs.clear();
         self.owners.clear();
         self.tracker.clear();

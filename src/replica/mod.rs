@@ -14,6 +14,7 @@
 mod auditing;
 pub mod body;
 pub mod conn;
+mod doubts;
 mod effects;
 pub mod gate;
 mod handshake;
@@ -46,6 +47,7 @@ use bytes::BytesMut;
 use rustc_hash::FxHashMap;
 
 use self::conn::Conn;
+use self::doubts::Doubts;
 use self::gate::Gate;
 use self::lane::Lane;
 use self::large::LargeRequest;
@@ -115,6 +117,8 @@ pub struct Replica {
     member: Option<Membership>,
     /// As a leader: whose clients the sessions are.
     owners: FxHashMap<SessionId, Owner>,
+    /// As a leader: sessions that it does not know.
+    doubts: Doubts,
     learning: Learning,
     /// Lanes of the syncs that are not complete, in the order in which they will be.
     syncs: VecDeque<Arc<Lane>>,
@@ -204,6 +208,7 @@ impl Replica {
             standing: Standing::Looking,
             member: None,
             owners: FxHashMap::default(),
+            doubts: Doubts::default(),
             learning: Learning::default(),
             syncs: VecDeque::new(),
             received: None,

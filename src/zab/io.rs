@@ -373,6 +373,9 @@ pub enum Effect {
     },
     /// The oldest sync of this server that is not complete is complete.
     Synced,
+    /// As a leader: the answer to the oldest `Peer::confirm`. This server led when it asked, and everything that it had
+    /// proposed by then is agreed.
+    Confirmed,
 }
 
 /// What a server is while it serves.

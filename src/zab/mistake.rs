@@ -39,6 +39,8 @@ pub enum Mistake {
     ObserversCount,
     /// zab.md 6.6: a sync is answered without asking a quorum.
     SyncWithoutRound,
+    /// A leader says that a session is over which it does not know, without asking a quorum whether it still leads.
+    RefuseWithoutRound,
     /// A learner that was truncated keeps its old acknowledgements.
     AcksSurviveTruncation,
     /// Two servers with one id may follow at the same time, and either speaks for the id.
@@ -51,7 +53,7 @@ pub enum Mistake {
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Mistake; 20] = [
+    pub const ALL: [Mistake; 21] = [
         Mistake::EpochBeforeHistory,
         Mistake::AnswerBeforeEpoch,
         Mistake::AckBeforeSync,
@@ -68,6 +70,7 @@ impl Mistake {
         Mistake::InitialHistoryNotDelivered,
         Mistake::ObserversCount,
         Mistake::SyncWithoutRound,
+        Mistake::RefuseWithoutRound,
         Mistake::AcksSurviveTruncation,
         Mistake::TwinsWelcome,
         Mistake::CounterRunsOver,

@@ -506,6 +506,13 @@ impl Peer {
         }
     }
 
+    /// As a leader: makes sure by a quorum that no other leader was established yet; [`Effect::Confirmed`] tells.
+    pub fn confirm(&mut self) {
+        if let State::Leading(leader) | State::Standalone(leader) = &mut self.state {
+            leader.make_sure(&mut self.core);
+        }
+    }
+
     /// As a leader: answers [`Effect::Revalidate`].
     pub fn revalidated(&mut self, link: LinkId, session: SessionId, valid: bool) {
         if let State::Leading(leader) = &self.state {

@@ -2,6 +2,7 @@
 //! stress test of the gate and the outboxes with real threads.
 
 mod chance;
+mod doubts;
 mod ensemble;
 mod members;
 mod orderings;

@@ -41,8 +41,6 @@ pub(in crate::sim) struct Order {
     pub(in crate::sim) created: BTreeMap<SessionId, Zxid>,
     /// The position of each write in the order, by session and number.
     pub(in crate::sim) writes: FxHashMap<(SessionId, i32), Zxid>,
-    /// Sessions whose end was proposed by somebody.
-    pub(in crate::sim) ending: BTreeMap<SessionId, Zxid>,
 }
 
 /// One transaction that was agreed on.
@@ -89,7 +87,6 @@ impl Order {
             closed: BTreeMap::new(),
             created: BTreeMap::new(),
             writes: FxHashMap::default(),
-            ending: BTreeMap::new(),
         }
     }
 
@@ -108,11 +105,6 @@ impl Order {
             return holds(made == txn, "Integrity", || {
                 format!("server {server} has another transaction at {zxid} than was made there")
             });
-        }
-        if let Ok(logged) = LoggedTxn::read(txn.clone())
-            && matches!(logged.txn, Txn::CloseSession(_))
-        {
-            self.ending.insert(SessionId(logged.header.client_id), zxid);
         }
         self.made.insert(zxid, txn.clone());
         Ok(())

@@ -120,6 +120,17 @@ fn an_initial_history_that_is_never_delivered() {
 }
 
 #[test]
+fn a_session_called_over_by_a_leader_that_is_deposed() {
+    let options = Options {
+        mistake: Some(Mistake::RefuseWithoutRound),
+        change: Some(restless),
+        ..Options::default()
+    };
+    let properties = ["a session lives until its end is agreed on"];
+    must_find("RefuseWithoutRound", options, 60, &properties);
+}
+
+#[test]
 fn zk_4785_records_reported_before_they_are_synced() {
     must_find_slip(Slip::LogBeforeSync, 6, &["what was durable survives"]);
 }

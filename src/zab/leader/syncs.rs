@@ -3,6 +3,8 @@
 //! Java answers a sync without asking anyone, so a leader that was deposed and does not know it yet confirms what is
 //! long outdated. Here a sync ends once a quorum has answered a ping that was sent after it arrived: then no other
 //! leader was established at that time. One round of pings serves every sync that waits for it.
+//!
+//! The server itself may want to know the same: whether what it does not know is nowhere.
 //! Source: zab.md 6.6; `Leader.processSync`, `Leader.sendSync`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -31,43 +33,64 @@ pub(super) struct Syncs {
 
 #[derive(Clone, Copy, Debug)]
 struct Sync {
-    /// A learner's, or a local client's.
-    whose: Option<LinkId>,
+    whose: Whose,
     /// Everything proposed before it must be agreed: Java's learners rely on it for the order of their replies.
     after: Zxid,
     /// The round that must have ended.
     round: u64,
 }
 
+/// Who waits for the end of a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// A client of a learner.
+    Learner(LinkId),
+    /// A client of this server.
+    Client,
+    /// This server: it is in doubt whether it still leads.
+    Doubt,
+}
+
 impl Syncs {
+    /// Syncs of clients that wait.
     pub fn len(&self) -> usize {
-        self.pending.len()
+        let asked = |sync: &&Sync| sync.whose != Whose::Doubt;
+        self.pending.iter().filter(asked).count()
     }
 }
 
 impl Leader {
-    /// Takes a sync.
-    pub fn sync(&mut self, core: &mut Core, whose: Option<LinkId>) {
-        let learner = whose.and_then(|link| self.learners.get_mut(&link));
+    /// Takes a sync of a learner, or of a local client (None).
+    pub fn sync(&mut self, core: &mut Core, link: Option<LinkId>) {
+        let learner = link.and_then(|link| self.learners.get_mut(&link));
         if let Some(learner) = learner {
             learner.syncs.push_back(self.broadcast.proposed);
         }
-        let alone = core.options.quorums.reached_by(&[core.options.me].into());
-        if self.syncs.begun == self.syncs.ended && !alone && !core.errs(Mistake::SyncWithoutRound) {
-            self.begin_round(core);
-            self.syncs.pending.push_back(Sync {
-                whose,
-                after: self.broadcast.proposed,
-                round: self.syncs.begun,
-            });
-            return;
+        let asks = !core.errs(Mistake::SyncWithoutRound);
+        self.wait_for_round(core, link.map_or(Whose::Client, Whose::Learner), asks);
+    }
+
+    /// Takes a doubt: whether this server leads now, and all that it has proposed is agreed.
+    pub fn make_sure(&mut self, core: &mut Core) {
+        if core.errs(Mistake::RefuseWithoutRound) {
+            return core.owe(Effect::Confirmed);
         }
-        let asks = !alone && !core.errs(Mistake::SyncWithoutRound);
-        // A round that is under way may have been answered before this sync arrived.
-        let round = self.syncs.begun + u64::from(asks);
+        self.wait_for_round(core, Whose::Doubt, true);
+    }
+
+    fn wait_for_round(&mut self, core: &mut Core, whose: Whose, asks: bool) {
+        let asks = asks && !core.options.quorums.reached_by(&[core.options.me].into());
+        let idle = self.syncs.begun == self.syncs.ended;
+        if asks && idle {
+            self.begin_round(core);
+        }
+        // A round that is under way may have been answered before this one arrived.
+        let later = asks && !idle;
+        let round = self.syncs.begun + u64::from(later);
+        let after = self.broadcast.proposed;
         self.syncs.pending.push_back(Sync {
             whose,
-            after: self.broadcast.proposed,
+            after,
             round,
         });
         self.complete_syncs(core);
@@ -102,12 +125,8 @@ impl Leader {
         {
             self.syncs.ended = self.syncs.begun;
             self.syncs.wanted.clear();
-            if self
-                .syncs
-                .pending
-                .back()
-                .is_some_and(|sync| sync.round > self.syncs.ended)
-            {
+            let Syncs { pending, ended, .. } = &self.syncs;
+            if pending.iter().rev().any(|sync| sync.round > *ended) {
                 self.begin_round(core);
             }
             self.complete_syncs(core);
@@ -123,8 +142,9 @@ impl Leader {
                 break;
             };
             match sync.whose {
-                None => core.owe(Effect::Synced),
-                Some(link) => self.answer_sync(core, link),
+                Whose::Client => core.owe(Effect::Synced),
+                Whose::Doubt => core.owe(Effect::Confirmed),
+                Whose::Learner(link) => self.answer_sync(core, link),
             }
         }
     }

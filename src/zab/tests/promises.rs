@@ -24,6 +24,8 @@ pub struct Promises {
     acknowledged: BTreeMap<i64, BTreeSet<ServerId>>,
     /// For each server's syncs, what was visible when they began.
     syncs: BTreeMap<ServerId, VecDeque<usize>>,
+    /// The same of its doubts whether it leads.
+    doubts: BTreeMap<ServerId, VecDeque<usize>>,
     /// Servers share ids, so nothing is known of who has what.
     pub without_disks: bool,
 }
@@ -203,12 +205,32 @@ impl Promises {
         );
     }
 
+    /// A leader begins to doubt that it leads.
+    pub fn doubt_begins(&mut self, id: ServerId) {
+        let visible = self.visible.len();
+        self.doubts.entry(id).or_default().push_back(visible);
+    }
+
+    /// It is confirmed: what it does not know was nowhere when it began to doubt.
+    pub fn doubt_ends(&mut self, id: ServerId, tree: &[Entry]) {
+        let began = self.doubts.entry(id).or_default().pop_front();
+        let began = began.unwrap_or_else(|| panic!("{id} is confirmed and did not doubt"));
+        assert!(
+            tree.len() >= began,
+            "doubt: {id} has {} transactions, {began} were visible when it began",
+            tree.len()
+        );
+    }
+
+    /// Syncs and doubts of a server that are not over.
     pub fn syncs_of(&self, id: ServerId) -> usize {
-        self.syncs.get(&id).map_or(0, VecDeque::len)
+        let waiting = [&self.syncs, &self.doubts].map(|of| of.get(&id).map_or(0, VecDeque::len));
+        waiting.iter().sum()
     }
 
     pub fn forgets_syncs(&mut self, id: ServerId) {
         self.syncs.remove(&id);
+        self.doubts.remove(&id);
     }
 
     /// Nobody of ours gives another one a reason to leave it.

@@ -36,6 +36,8 @@ struct Profile {
     write: u32,
     burst: u32,
     sync: u32,
+    /// Whether leaders want to be sure that they lead; syncs then wait behind that.
+    doubts: bool,
     snapshot: u32,
     /// Time passes: a little, or more than syncLimit.
     pause: u32,
@@ -70,6 +72,7 @@ const QUIET: Profile = Profile {
     write: 30,
     burst: 3,
     sync: 10,
+    doubts: false,
     snapshot: 2,
     pause: 20,
     long_pause: 1,
@@ -89,6 +92,7 @@ fn profile(seed: u64) -> Profile {
     let base = Profile {
         voters: [3, 3, 1, 5, 3, 2, 5, 7, 3][(seed / KINDS % 9) as usize],
         observers: (seed / 3 % 3) as i64,
+        doubts: (seed / KINDS).is_multiple_of(2),
         ..QUIET
     };
     match seed % KINDS {
@@ -236,6 +240,9 @@ impl Profile {
             }
         } else if chance(self.sync) {
             world.ask(id, Op::Sync);
+            if self.doubts {
+                world.doubt(id);
+            }
         } else if chance(self.snapshot) {
             world.snapshot(id, who == 0);
         } else if chance(self.pause) {
@@ -324,6 +331,7 @@ const FOUND_WITHIN: &[(Mistake, u64, u64)] = &[
     (Mistake::InitialHistoryNotDelivered, 2, 20),
     (Mistake::ObserversCount, 2, 60),
     (Mistake::SyncWithoutRound, 4, 150),
+    (Mistake::RefuseWithoutRound, 4, 150),
     (Mistake::AcksSurviveTruncation, 1, 150),
     (Mistake::CounterRunsOver, 6, 2),
     (Mistake::ObserverDropsDuringSync, 3, 60),

@@ -321,6 +321,17 @@ impl World {
         true
     }
 
+    /// If `id` leads, it wants to be sure of it.
+    pub fn doubt(&mut self, id: ServerId) {
+        if let Some((Role::Leading, _)) = self.servers[&id].serving {
+            self.promises.doubt_begins(id);
+            if let Some(peer) = self.peer(id) {
+                peer.confirm();
+            }
+            self.drain(id);
+        }
+    }
+
     /// A client of `id` asks for a write, or for a sync, if it is served.
     pub fn ask(&mut self, id: ServerId, op: Op) {
         let Some((role, _)) = self.servers[&id].serving else {
@@ -636,6 +647,10 @@ impl World {
             Effect::Synced => {
                 self.promises.sync_ends(id, &self.servers[&id].tree);
                 self.note(format!("{id} answers a sync"));
+            }
+            Effect::Confirmed => {
+                self.promises.doubt_ends(id, &self.servers[&id].tree);
+                self.note(format!("{id} is sure that it leads"));
             }
             _ => {}
         }
@@ -991,6 +1006,7 @@ impl World {
             {
                 for id in self.ids() {
                     self.ask(id, Op::Sync);
+                    self.doubt(id);
                 }
                 self.settle();
                 let answered = |id: &ServerId| self.promises.syncs_of(*id) == 0;
