@@ -13,7 +13,7 @@ use crate::base::{Epoch, ServerId};
 use crate::tree::Loader;
 use crate::zab::election::{LearnerType, Patience};
 use crate::zab::history::{History, HistoryLimits, Logged};
-use crate::zab::io::{LearnerKind, LinkId};
+use crate::zab::io::{LearnerKind, LinkId, Tuning};
 use crate::zab::packet::{FromLeader, FromLearner};
 use crate::zab::quorum::{QuorumSystem, Quorums};
 
@@ -57,6 +57,7 @@ pub(super) struct Ensemble {
     /// The next request that a learner passes on never arrives.
     pub lose_next_request: bool,
     history: HistoryLimits,
+    tuning: Tuning,
     /// Which server goes on next, where that is left to chance.
     pub chance: Option<SmallRng>,
 }
@@ -68,6 +69,11 @@ impl Ensemble {
     }
 
     pub fn new(servers: &[u64], observers: &[u64], history: usize) -> Ensemble {
+        Ensemble::tuned(servers, observers, history, Tuning::default())
+    }
+
+    /// The same, with settings that few operators change.
+    pub fn tuned(servers: &[u64], observers: &[u64], history: usize, tuning: Tuning) -> Ensemble {
         let now = Now {
             mono: Mono(1_000_000),
             wall: WallMs(1_700_000_000_000),
@@ -88,6 +94,7 @@ impl Ensemble {
                 count: history,
                 bytes: 1 << 20,
             },
+            tuning,
             chance: None,
         };
         for id in servers {
@@ -105,7 +112,7 @@ impl Ensemble {
             .chain([ServerId(id as i64)])
             .collect();
         PeerOptions {
-            tuning: crate::zab::io::Tuning::default(),
+            tuning: self.tuning,
             me: ServerId(id as i64),
             learner: match self.observers.contains(&id) {
                 true => LearnerType::Observer,

@@ -6,7 +6,7 @@ use super::ensemble::{CONFIG, Ensemble};
 use super::*;
 use crate::base::{Epoch, ServerId};
 use crate::config::limits::RIDERS_PER_GUARD;
-use crate::zab::io::{Input as PeerInput, Role};
+use crate::zab::io::{Input as PeerInput, Role, Tuning};
 use crate::zab::packet::{Forwarded, FromLeader, FromLearner};
 
 fn sync() -> Request {
@@ -438,6 +438,45 @@ fn a_client_that_hangs_up_while_the_leader_is_asked_leaves_nothing_behind() {
     assert_eq!(taken(&again).len(), 1);
     ensemble.send(b, &again, 1, create("/a"));
     assert_eq!(errors(&again), [(1, 0)]);
+    ensemble.check();
+}
+
+#[test]
+fn a_leader_that_leaves_clients_to_others_lets_nobody_in_and_orders_for_everybody() {
+    let tuning = Tuning {
+        leader_serves: false,
+        ..Tuning::default()
+    };
+    let mut ensemble = Ensemble::tuned(&[1, 2, 3], &[], 1000, tuning);
+    let leader = ensemble.leader();
+    let (a, b) = (ensemble.learners()[0], ensemble.learners()[1]);
+    assert!(is_cut_off(&ensemble.connect(leader, SessionId(0))));
+    let (here, there) = (ensemble.open(a), ensemble.open(b));
+    ensemble.send(a, &here, 1, ephemeral("/e"));
+    ensemble.send(a, &here, 2, sync());
+    ensemble.send(b, &there, 1, create("/a"));
+    assert_eq!(errors(&here), [(1, 0), (2, 0)]);
+    assert_eq!(errors(&there), [(1, 0)]);
+    assert!(ensemble.exists(leader, "/e") && ensemble.exists(leader, "/a"));
+    // Who tries the leader with a session is turned away, and the session stays.
+    let tried = ensemble.connect(leader, session(&here));
+    assert!(is_cut_off(&tried) && taken(&tried).is_empty() && !is_cut_off(&here));
+    let unknown = ensemble.connect(leader, SessionId(77));
+    assert!(is_cut_off(&unknown) && taken(&unknown).is_empty());
+    let back = ensemble.move_to(b, &here);
+    ensemble.send(b, &back, 3, create("/b"));
+    assert_eq!(errors(&back), [(3, 0)]);
+    // Whoever leads next leaves its clients to the rest.
+    ensemble.crash(leader);
+    ensemble.settle();
+    let next = ensemble.leader();
+    let rest = ensemble.learners()[0];
+    assert!(is_cut_off(&back) && is_cut_off(&there));
+    assert!(is_cut_off(&ensemble.connect(next, session(&back))));
+    let back = ensemble.move_to(rest, &back);
+    assert!(ensemble.exists(rest, "/e"));
+    ensemble.send(rest, &back, 4, create("/c"));
+    assert_eq!(errors(&back), [(4, 0)]);
     ensemble.check();
 }
 
