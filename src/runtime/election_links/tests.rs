@@ -7,9 +7,14 @@ use std::time::Instant;
 use tokio::runtime::Runtime;
 
 use super::*;
-use crate::base::{Epoch, Zxid};
+use crate::base::{Epoch, Mono, Zxid};
 use crate::runtime::ports::BindTries;
+use crate::zab::election::{LearnerType, Patience};
+use crate::zab::history::{History, HistoryLimits};
+use crate::zab::io::{PeerOptions, Stored, Tuning};
+use crate::zab::quorum::{QuorumSystem, Quorums};
 use crate::zab::vote::{Choice, ServerState, take_frame};
+use crate::zab::{Effect, Peer};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -316,35 +321,81 @@ fn garbage_silence_and_our_own_id_are_closed() {
     assert_eq!(side.said(), "9 from 3");
 }
 
+/// A file of `tests/golden/wire`.
+fn golden(name: &str) -> Vec<u8> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/wire");
+    std::fs::read(folder.join(name)).unwrap()
+}
+
+/// Server 1 of three with nothing on its disk, and no more of it than its elections.
+fn voter_without_history(config: &[u8]) -> Peer {
+    let history = HistoryLimits {
+        count: 100,
+        bytes: 1 << 20,
+    };
+    let voters = [1, 2, 3].map(ServerId).into();
+    let options = PeerOptions {
+        me: ServerId(1),
+        learner: LearnerType::Participant,
+        quorums: Quorums::new(QuorumSystem::Majority { voters }, None),
+        config: Bytes::copy_from_slice(config),
+        config_version: 0,
+        tick: Duration::from_secs(2),
+        init_limit: Duration::from_secs(20),
+        sync_limit: Duration::from_secs(10),
+        patience: Patience::default(),
+        history,
+        tuning: Tuning::default(),
+    };
+    let stored = Stored {
+        accepted_epoch: Epoch(0),
+        current_epoch: Epoch(0),
+        history: History::after(Zxid::ZERO, history),
+        log_whole_after: Zxid::ZERO,
+        trusted: true,
+    };
+    Peer::new(options, stored)
+}
+
+/// Lets the links of `side` say to server 2 what the peer wants to say.
+fn pass_on(peer: &mut Peer, side: &Side) {
+    while let Some(effect) = peer.next_effect() {
+        if let Effect::Notify { to, notification } = effect
+            && to == ServerId(2)
+        {
+            side.links.notify(to, &notification);
+        }
+    }
+}
+
 #[test]
 fn a_captured_exchange_is_answered_byte_for_byte() {
-    // Server 2 of a Java ensemble as it was captured; this server in the place of server 1.
-    let config = b"server.1=127.0.0.1:21011:21012:participant;127.0.0.1:21013\nversion=0";
-    let mut said = hello(2, 21022);
-    assert_eq!(
-        said[..20],
-        *b"\xff\xff\xff\xff\xff\xff\x00\x00\0\0\0\0\0\0\0\x02\0\0\0\x0f"
-    );
+    // All that server 2 of a Java ensemble said to server 1 and was told by it, when both started with empty disks.
+    let said = golden("a-cold-start-01-election-to-21012.c2s.bin");
+    let answers = golden("a-cold-start-01-election-to-21012.s2c.bin");
+    let hello = 35;
+    let mut answer = BytesMut::from(&answers[..]);
+    let first = take_frame(&mut answer).unwrap().unwrap();
+    let config = Notification::decode(first).unwrap().config.unwrap();
     let runtime = runtime();
     let (mut side, port, _raw) = side_and_raw(&runtime, 1);
-    let vote = Notification {
-        config: Some(Bytes::from_static(config)),
-        ..word(1)
-    };
-    said.extend_from_slice(&bytes_of(&vote));
+    let mut peer = voter_without_history(&config);
     let mut stream = RawStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     // In two pieces, at which Java gives up.
     stream.write_all(&said[..11]).unwrap();
-    stream.write_all(&said[11..]).unwrap();
+    stream.write_all(&said[11..hello]).unwrap();
     assert_eq!(side.said(), "+2");
-    match side.next() {
-        Input::Notification { notification, .. } => assert_eq!(notification, vote),
-        other => panic!("{other:?}"),
-    }
-    side.links.notify(ServerId(2), &vote);
-    let mut answer = BytesMut::zeroed(bytes_of(&vote).len());
-    stream.read_exact(&mut answer).unwrap();
-    let body = take_frame(&mut answer).unwrap().unwrap();
-    assert_eq!(Notification::decode(body), Ok(vote));
+    peer.start(Mono(0));
+    pass_on(&mut peer, &side);
+    read_exactly(&mut stream, &answers[..answers.len() - answer.len()]);
+    stream.write_all(&said[hello..]).unwrap();
+    let heard = side.next();
+    assert!(matches!(&heard, Input::Notification { from, .. } if *from == ServerId(2)));
+    peer.step(Mono(0), heard);
+    pass_on(&mut peer, &side);
+    read_exactly(&mut stream, &answer);
+    // And nothing else.
+    runtime.block_on(side.links.stop());
+    assert_eq!(read_to_end(&mut stream), b"");
 }
