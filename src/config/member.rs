@@ -187,6 +187,12 @@ const IGNORED_FLAGS: [(&str, &str); 3] = [
     ),
 ];
 
+/// How Java chooses one of several addresses of a server.
+const REACHABILITY: [&str; 2] = [
+    "multiAddress.reachabilityCheckEnabled",
+    "multiAddress.reachabilityCheckTimeoutMs",
+];
+
 /// Names what a member of an ensemble is asked for but does not do. A server that stands alone does not do it in Java
 /// either.
 pub(super) fn neglected(config: &mut Config, keys: &mut Lookup<'_>) {
@@ -199,6 +205,12 @@ pub(super) fn neglected(config: &mut Config, keys: &mut Lookup<'_>) {
     if keys.number("observerMasterPort") > 0 {
         let why = "observer masters are not built yet; the port is not opened, and observers go to the leader";
         keys.warn("observerMasterPort", why);
+    }
+    for name in REACHABILITY {
+        if keys.find(name).is_some() {
+            let why = "no effect here: nobody is pinged, all addresses of a server are tried one soon after the other";
+            keys.warn(name, why);
+        }
     }
     if own.role == Role::Observer {
         let named = keys.flag("syncEnabled");

@@ -169,7 +169,7 @@ fn values_with_which_a_java_server_fails_stop_the_start() {
 }
 
 #[test]
-fn what_is_not_built_and_does_no_harm_is_a_warning() {
+fn what_is_not_done_here_and_does_no_harm_is_a_warning() {
     let table = [
         (
             "localSessionsEnabled=true",
@@ -186,6 +186,14 @@ fn what_is_not_built_and_does_no_harm_is_a_warning() {
         (
             "portUnification=true",
             "TLS between servers is not built yet",
+        ),
+        (
+            "multiAddress.reachabilityCheckEnabled=true",
+            "no effect here: nobody is pinged",
+        ),
+        (
+            "multiAddress.reachabilityCheckTimeoutMs=500",
+            "no effect here: nobody is pinged",
         ),
     ];
     for (line, why) in table {
