@@ -9,169 +9,34 @@
 //! It must not be able to harm the server: connections, headers, idle time and answers in work are bounded, and what
 //! looks at the server runs beside the tasks of its clients. Source: `JettyAdminServer`.
 
-mod idle;
-
-use std::convert::Infallible;
-use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::header::HeaderValue;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode, header};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::{Method, Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio_util::task::TaskTracker;
 
-use self::idle::{Busy, Idle};
 use super::answer::{Answer, Body, Call, Query, Upload, whole};
 use super::commands::{self, Command, Run};
+use super::port::{Purpose, Site, allowing, plain};
 use super::{Admin, NOT_SERVING, backup, log_level};
-use crate::client_port::Stop;
-use crate::config::limits;
-
-/// The port could not be opened.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "the AdminServer cannot listen on {address}:{port}: {cause}; is another server running there? \
-     (admin.serverPort, admin.serverAddress, admin.enableServer=false)"
-)]
-pub struct BindError {
-    address: String,
-    port: u16,
-    cause: io::Error,
-}
-
-/// The open port.
-pub struct AdminPort {
-    listener: TcpListener,
-}
-
-/// Opens the port. The address `0.0.0.0` is every one of the machine, IPv6 and IPv4 alike, as in Java.
-///
-/// # Errors
-/// Names the address and why it cannot be had.
-pub async fn bind(address: &str, port: u16) -> Result<AdminPort, BindError> {
-    let bound = match address {
-        "0.0.0.0" => match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
-            // A machine without IPv6 has only the other.
-            Err(_) => TcpListener::bind((address, port)).await,
-            bound => bound,
-        },
-        address => TcpListener::bind((address, port)).await,
-    };
-    let failed = |cause| BindError {
-        address: address.to_owned(),
-        port,
-        cause,
-    };
-    Ok(AdminPort {
-        listener: bound.map_err(failed)?,
-    })
-}
-
-impl AdminPort {
-    /// Where it listens.
-    ///
-    /// # Errors
-    /// The socket's.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-
-    /// Serves until `stop`, each connection on a task that `tasks` tracks. Those that are open then get their answers,
-    /// unless these take long.
-    pub async fn run(self, admin: Arc<Admin>, stop: Stop, tasks: TaskTracker) {
-        let site = Arc::new(Site::new(admin));
-        let places = Arc::new(Semaphore::new(limits::ADMIN_CONNECTIONS));
-        loop {
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
-                () = stop.requested() => return,
-            };
-            let (stream, remote) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(
-                        "the AdminServer cannot accept a connection: {error}; trying again"
-                    );
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            let Ok(place) = places.clone().try_acquire_owned() else {
-                let most = limits::ADMIN_CONNECTIONS;
-                tracing::debug!("{remote}: closed, the AdminServer has {most} connections already");
-                continue;
-            };
-            let (site, stop) = (site.clone(), stop.clone());
-            tasks.spawn(async move {
-                serve(site, stream, remote.ip().to_canonical(), stop).await;
-                drop(place);
-            });
-        }
-    }
-}
-
-/// Pause after a failed accept.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// How long an answer may still take when the server stops.
-const GRACE: Duration = Duration::from_secs(2);
-
-async fn serve(site: Arc<Site>, stream: TcpStream, remote: IpAddr, stop: Stop) {
-    let busy = Busy::default();
-    let idle = site.admin.config.admin_idle_timeout;
-    let io = TokioIo::new(Idle::new(stream, idle, busy.clone()));
-    let service = service_fn(move |request| {
-        let (site, busy) = (site.clone(), busy.begin());
-        async move {
-            let response = site.respond(request, remote).await;
-            Ok::<_, Infallible>(response.map(|body| busy.until_sent(body)))
-        }
-    });
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(idle)
-        .max_buf_size(limits::ADMIN_HEADER_BYTES);
-    let mut connection = std::pin::pin!(http.serve_connection(io, service));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.requested() => {
-            connection.as_mut().graceful_shutdown();
-            match tokio::time::timeout(GRACE, connection).await {
-                Ok(ended) => ended,
-                Err(_) => return,
-            }
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!("{remote}: connection to the AdminServer ended: {error}");
-    }
-}
 
 /// What there is to be asked for.
-struct Site {
+pub struct AdminSite {
     admin: Arc<Admin>,
     /// Where the commands are, without a slash at its end.
     root: String,
 }
 
-impl Site {
-    fn new(admin: Arc<Admin>) -> Self {
-        Site {
-            root: admin
-                .config
-                .admin_command_url
-                .trim_end_matches('/')
-                .to_owned(),
-            admin,
-        }
+impl Site for AdminSite {
+    const PURPOSE: Purpose = Purpose {
+        name: "the AdminServer",
+        keys: "admin.serverPort, admin.serverAddress, admin.enableServer=false",
+    };
+
+    fn idle_timeout(&self) -> Option<Duration> {
+        self.admin.config.admin_idle_timeout
     }
 
     async fn respond(&self, request: Request<Incoming>, remote: IpAddr) -> Response<Body> {
@@ -211,6 +76,20 @@ impl Site {
         match below.as_str() {
             "" | "/" => Response::new(whole(self.links())),
             name => self.command(&name[1..], request, remote).await,
+        }
+    }
+}
+
+impl AdminSite {
+    /// The commands about the server of `admin`.
+    pub fn new(admin: Arc<Admin>) -> Self {
+        AdminSite {
+            root: admin
+                .config
+                .admin_command_url
+                .trim_end_matches('/')
+                .to_owned(),
+            admin,
         }
     }
 
@@ -298,21 +177,4 @@ impl Site {
             }
         }
     }
-}
-
-fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
-    let mut response = Response::new(whole(text));
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
-}
-
-fn allowing(status: StatusCode, methods: &str) -> Response<Body> {
-    let mut response = Response::new(whole(""));
-    *response.status_mut() = status;
-    if let Ok(methods) = HeaderValue::from_str(methods) {
-        response.headers_mut().insert(header::ALLOW, methods);
-    }
-    response
 }

@@ -97,7 +97,10 @@ fn code_of(error: &StartError) -> u8 {
         StartError::Storage(_) | StartError::Lock(_) => exit::DATA_FOLDER,
         StartError::Listen(_) => exit::QUORUM_PORT,
         StartError::Admin(_) => exit::ADMIN_SERVER,
-        StartError::Bind(_) | StartError::Address(..) | StartError::System(_) => exit::UNEXPECTED,
+        StartError::Bind(_)
+        | StartError::Metrics(_)
+        | StartError::Address(..)
+        | StartError::System(_) => exit::UNEXPECTED,
     }
 }
 
@@ -243,6 +246,9 @@ fn banner(config: &Config, server: &Server) {
     eprintln!("  clients  {clients}");
     if let Some(address) = server.admin_address() {
         eprintln!("  admin    http://{address}{}", config.admin_command_url);
+    }
+    if let Some(address) = server.metrics_address() {
+        eprintln!("  metrics  http://{address}/metrics");
     }
     eprintln!("  data     {data}");
     if config.data_log_dir != config.data_dir {

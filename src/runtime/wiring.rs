@@ -26,7 +26,9 @@ use super::ports::{Complaints, ListenError};
 use super::snapshotter::Snapshotter;
 use super::{entropy, os_user, shutdown};
 use crate::admin::Admin;
-use crate::admin::http::{self, AdminPort};
+use crate::admin::http::AdminSite;
+use crate::admin::port::{self, HttpPort, Purpose, Site};
+use crate::admin::scrape::ScrapeSite;
 use crate::audit::Event;
 use crate::auth::{AuthOptions, DigestAlg};
 use crate::base::{Mono, Now};
@@ -64,7 +66,10 @@ pub enum StartError {
     Listen(#[from] ListenError),
     /// The AdminServer's port cannot be had.
     #[error(transparent)]
-    Admin(#[from] http::BindError),
+    Admin(port::BindError),
+    /// The port for Prometheus cannot be had.
+    #[error(transparent)]
+    Metrics(port::BindError),
     /// The client port's address means nothing here.
     #[error("clientPortAddress={0}: cannot be resolved: {1}")]
     Address(String, io::Error),
@@ -85,6 +90,7 @@ pub struct Server {
     tasks: TaskTracker,
     address: Option<SocketAddr>,
     admin_address: Option<SocketAddr>,
+    metrics_address: Option<SocketAddr>,
     _locks: Vec<DataLock>,
 }
 
@@ -144,7 +150,7 @@ impl Server {
         let (threads, log_thread) = parts.start(replica)?;
 
         let (stop, tasks) = (Stop::default(), TaskTracker::new());
-        let (address, admin_address) = fronts.serve(port, admin, &stop, &tasks)?;
+        let [address, admin_address, metrics_address] = fronts.serve(port, admin, &stop, &tasks)?;
         start_purging(&config, disk, dirs, past.durable, &stop);
         Ok(Server {
             gate,
@@ -157,6 +163,7 @@ impl Server {
             tasks,
             address,
             admin_address,
+            metrics_address,
             _locks: locks,
         })
     }
@@ -169,6 +176,11 @@ impl Server {
     /// Where the AdminServer listens, if there is one.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin_address
+    }
+
+    /// Where Prometheus finds the metrics, if it does.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
     }
 
     /// Serves until SIGTERM or SIGINT, then finishes what was accepted.
@@ -464,48 +476,96 @@ fn listen(config: &Config) -> Result<Option<Listener>, StartError> {
 /// The ports of those who are no servers.
 struct Fronts {
     clients: Option<Listener>,
-    admin: Option<AdminPort>,
+    admin: Option<HttpPort>,
+    metrics: Option<(HttpPort, bool)>,
 }
 
 impl Fronts {
     async fn open(config: &Config) -> Result<Fronts, StartError> {
+        let clients = listen(config)?;
+        let is_needed = config.admin_addr_is_written;
+        let admin = http_port(AdminSite::PURPOSE, config.admin_addr.as_ref(), is_needed);
+        let admin = admin.await.map_err(StartError::Admin)?;
+        let metrics = match &config.prometheus {
+            Some(options) => {
+                let port = http_port(
+                    ScrapeSite::PURPOSE,
+                    Some(&options.addr),
+                    options.is_asked_for,
+                );
+                let port = port.await.map_err(StartError::Metrics)?;
+                port.map(|port| (port, options.process_metrics))
+            }
+            None => None,
+        };
         Ok(Fronts {
-            clients: listen(config)?,
-            admin: admin_port(config).await?,
+            clients,
+            admin,
+            metrics,
         })
     }
 
-    /// Serves them; says where.
+    /// Serves them; says where: clients, operators, Prometheus.
     fn serve(
         self,
         port: Arc<ClientPort>,
         admin: Arc<Admin>,
         stop: &Stop,
         tasks: &TaskTracker,
-    ) -> io::Result<(Option<SocketAddr>, Option<SocketAddr>)> {
-        let clients = self.clients.as_ref().map(Listener::address).transpose()?;
-        let operators = self.admin.as_ref().map(AdminPort::address).transpose()?;
-        if let Some(listener) = self.clients {
+    ) -> io::Result<[Option<SocketAddr>; 3]> {
+        let Fronts {
+            clients,
+            admin: operators,
+            metrics,
+        } = self;
+        let http = |port: &HttpPort| port.address();
+        let addresses = [
+            clients.as_ref().map(Listener::address).transpose()?,
+            operators.as_ref().map(http).transpose()?,
+            metrics.as_ref().map(|(port, _)| http(port)).transpose()?,
+        ];
+        if let Some(listener) = clients {
             tasks.spawn(listener.run(port, stop.clone(), tasks.clone()));
         }
-        if let Some(listener) = self.admin {
-            tasks.spawn(listener.run(admin, stop.clone(), tasks.clone()));
+        if let Some(port) = operators {
+            let site = AdminSite::new(admin.clone());
+            tasks.spawn(port.run(site, stop.clone(), tasks.clone()));
         }
-        Ok((clients, operators))
+        if let Some((port, process_metrics)) = metrics {
+            let site = ScrapeSite::new(admin.clone(), process_metrics);
+            tasks.spawn(port.run(site, stop.clone(), tasks.clone()));
+        }
+        tokio::spawn(move_windows(admin, stop.clone()));
+        Ok(addresses)
     }
 }
 
 /// Many servers on one machine have the same default: only who asks for a port cannot do without it.
-async fn admin_port(config: &Config) -> Result<Option<AdminPort>, http::BindError> {
-    let Some(HostPort { host, port }) = &config.admin_addr else {
+async fn http_port(
+    purpose: Purpose,
+    addr: Option<&HostPort>,
+    is_needed: bool,
+) -> Result<Option<HttpPort>, port::BindError> {
+    let Some(HostPort { host, port }) = addr else {
         return Ok(None);
     };
-    match http::bind(host.as_deref().unwrap_or_default(), *port).await {
+    match port::bind(purpose, host.as_deref().unwrap_or_default(), *port).await {
         Ok(port) => Ok(Some(port)),
-        Err(error) if config.admin_addr_is_written => Err(error),
+        Err(error) if is_needed => Err(error),
         Err(error) => {
             tracing::warn!("{error}; going on without it");
             Ok(None)
+        }
+    }
+}
+
+/// Quantiles are of the last minutes, also where nobody looks at them often.
+async fn move_windows(admin: Arc<Admin>, stop: Stop) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(60));
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => admin.counters.metrics.tick(admin.clock.mono()),
+            () = stop.requested() => return,
         }
     }
 }

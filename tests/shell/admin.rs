@@ -18,18 +18,18 @@ fn raw(address: SocketAddr, text: &str) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-fn ask(address: SocketAddr, method: &str, path: &str) -> String {
+pub(super) fn ask(address: SocketAddr, method: &str, path: &str) -> String {
     raw(
         address,
         &format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
     )
 }
 
-fn status(answer: &str) -> u16 {
+pub(super) fn status(answer: &str) -> u16 {
     answer[9..12].parse().unwrap()
 }
 
-fn body(answer: &str) -> &str {
+pub(super) fn body(answer: &str) -> &str {
     answer.split_once("\r\n\r\n").unwrap().1
 }
 

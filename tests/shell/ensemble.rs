@@ -125,6 +125,7 @@ fn config(dir: &Path, id: usize, lines: &str) -> Config {
     let host = Some("127.0.0.1".to_owned());
     config.client_addr = Some(HostPort { host, port: 0 });
     config.admin_addr = None;
+    config.prometheus = None;
     config
 }
 

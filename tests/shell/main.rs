@@ -8,6 +8,7 @@ mod backup;
 mod ensemble;
 mod handshake;
 mod limits;
+mod metrics;
 mod order;
 mod process;
 mod rawzk;

@@ -150,3 +150,17 @@ fn a_port_of_the_admin_server_that_is_asked_for_and_taken_stops_the_start() {
     assert_eq!(status.code(), Some(4), "{said}");
     assert!(said.contains(&format!("127.0.0.1:{port}")), "{said}");
 }
+
+#[test]
+fn a_port_for_prometheus_that_is_asked_for_and_taken_stops_the_start() {
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let lines = format!(
+        "admin.enableServer=false\nmetricsProvider.httpHost=127.0.0.1\nmetricsProvider.httpPort={port}\n\
+         metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider"
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let (status, said) = Program::with(dir.path(), free_port(), &lines).end();
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("127.0.0.1:{port}")), "{said}");
+}

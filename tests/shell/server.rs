@@ -18,6 +18,8 @@ pub struct TestServer {
     pub address: SocketAddr,
     /// Where the AdminServer listens, if it is on.
     pub admin: Option<SocketAddr>,
+    /// Where Prometheus finds its metrics.
+    pub metrics: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     _dir: Option<TempDir>,
@@ -39,7 +41,13 @@ pub fn config(dir: &Path, lines: &str) -> Config {
         host: host.clone(),
         port: 0,
     });
-    config.admin_addr = config.admin_addr.map(|_| HostPort { host, port: 0 });
+    config.admin_addr = config.admin_addr.map(|_| HostPort {
+        host: host.clone(),
+        port: 0,
+    });
+    if let Some(prometheus) = &mut config.prometheus {
+        prometheus.addr = HostPort { host, port: 0 };
+    }
     config
 }
 
@@ -66,16 +74,18 @@ impl TestServer {
                     Ok(server) => server,
                     Err(error) => return started.send(Err(error)).unwrap(),
                 };
-                let addresses = (server.address().unwrap(), server.admin_address());
+                let (clients, admin) = (server.address().unwrap(), server.admin_address());
+                let addresses = (clients, admin, server.metrics_address());
                 started.send(Ok(addresses)).unwrap();
                 let _ = stopped.await;
                 server.stop().await;
             });
         });
-        let (address, admin) = answer.recv().unwrap()?;
+        let (address, admin, metrics) = answer.recv().unwrap()?;
         Ok(TestServer {
             address,
             admin,
+            metrics,
             stop: Some(stop),
             thread: Some(thread),
             _dir: None,
