@@ -72,6 +72,7 @@ impl Server {
             },
             throttle: ThrottleOptions::default(),
             reply_backlog_bytes: 1 << 20,
+            slow_request: None,
         };
         let gate = Arc::new(Gate::new(tree, AuthOptions::default(), 1 << 20));
         let counters = Arc::new(Counters::default());
@@ -208,6 +209,7 @@ impl Server {
                     request,
                     ids,
                     received: self.now.mono,
+                    arrived: Default::default(),
                     large: None,
                 };
                 self.replica.step(self.now, input);

@@ -102,6 +102,7 @@ impl World {
             },
             throttle: ThrottleOptions::default(),
             reply_backlog_bytes: 1 << 20,
+            slow_request: None,
         };
         let now = Now {
             mono: Mono(1_000_000),
@@ -229,6 +230,7 @@ impl World {
                     request,
                     ids,
                     received,
+                    arrived: Default::default(),
                     large: None,
                 };
                 self.replica.step(self.now, input);

@@ -309,6 +309,14 @@ impl LoggedTxn {
         })
     }
 
+    /// The time in the header of a payload, in ms since 1970, without decoding the rest. None if it is too short.
+    pub fn time_in(payload: &[u8]) -> Option<i64> {
+        // Behind client, cxid and zxid.
+        const AT: usize = 8 + 4 + 8;
+        let bytes = payload.get(AT..)?.first_chunk()?;
+        Some(i64::from_be_bytes(*bytes))
+    }
+
     /// Appends the payload to `out`.
     pub fn write(&self, out: &mut BytesMut) {
         let mut w = Writer::for_file(out);
@@ -339,6 +347,8 @@ mod tests {
         };
         let mut out = BytesMut::new();
         logged.write(&mut out);
+        assert_eq!(LoggedTxn::time_in(&out), Some(3));
+        assert_eq!(LoggedTxn::time_in(&out[..27]), None);
         assert_eq!(LoggedTxn::read(out.freeze()), Ok(logged));
     }
 

@@ -9,5 +9,5 @@ mod zxid;
 
 pub use ids::{ServerId, SessionId};
 pub use java_random::JavaRandom;
-pub use time::{Mono, Now, WallMs};
+pub use time::{Mono, Now, Stamp, WallMs};
 pub use zxid::{Epoch, Zxid};

@@ -11,6 +11,28 @@ pub struct Mono(pub i64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallMs(pub i64);
 
+/// Nanoseconds of the clock of [`Mono`], to measure with: nothing is decided by it. 0 where nobody measures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stamp(pub u64);
+
+impl Stamp {
+    /// The same moment, to decide by.
+    pub fn mono(self) -> Mono {
+        Mono((self.0 / 1_000_000) as i64)
+    }
+}
+
+impl Sub for Stamp {
+    type Output = Duration;
+    /// Zero if `earlier` is later, or one of them was not measured.
+    fn sub(self, earlier: Stamp) -> Duration {
+        match earlier {
+            Stamp(0) => Duration::ZERO,
+            Stamp(earlier) => Duration::from_nanos(self.0.saturating_sub(earlier)),
+        }
+    }
+}
+
 /// One moment on both clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {

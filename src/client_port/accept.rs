@@ -121,6 +121,7 @@ fn admit(
         port.max_per_address,
         port.max_connections,
     ) else {
+        port.counters.metrics.connection_rejected.inc();
         port.complaints.say(format_args!(
             "{remote}: refused, too many connections (maxClientCnxns={} from one address, maxCnxns={} in all): \
              find out why it opens so many, or raise the limit",

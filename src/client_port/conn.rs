@@ -20,11 +20,12 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::codec::{self, Frame};
+use super::instruments::ConnInstruments;
 use super::{ClientPort, Stopping};
 use crate::admin::{Admin, four_letter};
 use crate::auth;
 use crate::base::Mono;
-use crate::metrics::Batch;
+use crate::metrics::Metrics;
 use crate::replica::conn::Conn;
 use crate::replica::lane::Lane;
 use crate::replica::large::{LargeRequest, LargeRequests, NoRoom};
@@ -43,6 +44,7 @@ pub(super) async fn serve(
     let opened = Instant::now();
     let mut task = Task {
         sessionless: Box::pin(sleep_until(opened + port.sessionless_timeout())),
+        instruments: ConnInstruments::new(port.counters.metrics.clone()),
         port,
         stream,
         conn: conn.clone(),
@@ -51,7 +53,6 @@ pub(super) async fn serve(
         output: BytesMut::new(),
         batch: Vec::new(),
         wakes: Wakes::default(),
-        latencies: Batch::default(),
         frames_in: 0,
         last_word: false,
         held_back: false,
@@ -62,13 +63,27 @@ pub(super) async fn serve(
     };
     let end = task.run().await;
     tracing::debug!("{}: connection closed: {end}", conn.remote);
+    count(&task.port.counters.metrics, &end);
     conn.outbox.close(&mut Wakes::default());
     task.port.gate.drop_conn(&conn);
     task.port.mailbox.push(Message::Input(Input::Gone { conn }));
 }
 
+/// Source: `NIOServerCnxn`, `NIOServerCnxnFactory.ConnectionExpirerThread`, `ZooKeeperServer.checkRequestSize`.
+fn count(metrics: &Metrics, end: &End) {
+    match end {
+        End::ByClient | End::Io(_) => metrics.connection_drop_count.inc(),
+        End::Sessionless => metrics.sessionless_connections_expired.inc(),
+        End::Throttled => metrics.connection_rejected.inc(),
+        End::NoRoom => metrics.large_requests_rejected.inc(),
+        End::LastWord | End::Stopping | End::FrameLength(..) | End::Malformed(_) => {}
+    }
+}
+
 /// Bytes a connection reserves for one read.
 const READ_BYTES: usize = 16 << 10;
+/// Length of the answer to a connect request.
+const WELCOME_BYTES: usize = 41;
 /// Buffers larger than this are given back once they are empty.
 const KEEP_BYTES: usize = 64 << 10;
 
@@ -131,7 +146,6 @@ struct Task {
     output: BytesMut,
     batch: Vec<Message>,
     wakes: Wakes,
-    latencies: Batch,
     frames_in: u64,
     last_word: bool,
     held_back: bool,
@@ -142,6 +156,7 @@ struct Task {
     /// The input has held a large frame.
     outgrown: bool,
     stop: Stopping,
+    instruments: ConnInstruments,
     sessionless: Pin<Box<Sleep>>,
 }
 
@@ -249,16 +264,20 @@ impl Task {
     fn process(&mut self) -> Result<(), End> {
         if self.phase == Phase::Connecting && self.conn.lane.get().is_some() {
             self.phase = Phase::Established;
+            self.instruments.other(WELCOME_BYTES);
         }
-        let now = self.port.clock.mono();
-        let result = self.frames(now);
+        let stamp = self.port.clock.stamp();
+        self.wakes.set_stamp(stamp);
+        self.instruments.begin(stamp);
+        let result = self.frames(stamp.mono());
         if self.outgrown && self.input.is_empty() {
             self.input = BytesMut::new();
             self.outgrown = false;
         }
         self.wakes.clear();
         let stats = &self.port.counters.metrics.stats;
-        self.latencies.flush(&stats.latency);
+        let clock = self.port.clock;
+        self.instruments.end(self.batch.len(), || clock.stamp());
         if self.frames_in > 0 {
             stats.packets_received.add(self.frames_in);
             self.conn.stats.received(self.frames_in);
@@ -301,6 +320,7 @@ impl Task {
             self.input.advance(4);
             let frame = self.input.split_to(length).freeze();
             self.frames_in += 1;
+            self.instruments.frame(length);
             match self.phase {
                 Phase::First => self.first_frame(frame, now)?,
                 Phase::Connecting | Phase::Answering => unreachable!("held until it is over"),
@@ -317,6 +337,7 @@ impl Task {
         // Counted before the answer, which shows it.
         self.port.counters.metrics.stats.packets_received.inc();
         self.conn.stats.received(1);
+        self.instruments.word();
         let (admin, conn) = (&self.port.admin, &self.conn);
         if four_letter::is_quick(word) {
             let answer = four_letter::answer(admin, word, argument, conn).ok_or(End::LastWord)?;
@@ -338,13 +359,18 @@ impl Task {
 
     fn first_frame(&mut self, frame: Bytes, now: Mono) -> Result<(), End> {
         let request = ConnectRequest::read(&mut Reader::new(frame, self.port.field_limit))?;
-        let throttle = &self.port.connection_throttle;
-        if throttle
-            .as_ref()
-            .is_some_and(|throttle| !throttle.admits(request.fields.session_id, now))
-        {
-            return Err(End::Throttled);
+        let metrics = &self.port.counters.metrics;
+        let mut deficit = 0;
+        if let Some(throttle) = &self.port.connection_throttle {
+            let (admitted, missing, chance) = throttle.admits(request.fields.session_id, now);
+            metrics.stats.connection_drop_probability.set(chance);
+            if !admitted {
+                return Err(End::Throttled);
+            }
+            deficit = missing;
         }
+        metrics.connection_token_deficit.record(deficit);
+        metrics.connection_request_count.inc();
         self.phase = Phase::Connecting;
         let conn = self.conn.clone();
         self.batch
@@ -394,6 +420,7 @@ impl Task {
                     request,
                     ids,
                     received: now,
+                    arrived: self.instruments.began(),
                     large,
                 };
                 self.batch.push(Message::Input(input));
@@ -447,8 +474,8 @@ impl Task {
             }
         };
         self.conn.stats.answered(request.op(), xid, zxid, now, now);
-        self.latencies
-            .record(0, &self.port.counters.metrics.stats.latency);
+        let (op, path) = (request.op(), request.path());
+        self.instruments.read(op, path, progress.payload());
     }
 
     /// Source: `ZooKeeperServer.processPacket`, auth branch.
@@ -462,6 +489,7 @@ impl Task {
                 self.reply_at_once(xid, ErrorCode::OK, false);
             }
             Err(_) => {
+                self.port.counters.metrics.stats.auth_failed.inc();
                 let remote = self.conn.remote;
                 tracing::warn!(
                     "{remote}: authentication failed for scheme {scheme:?}, its connection is closed; check \
@@ -476,6 +504,7 @@ impl Task {
 
     /// Answers ahead of whatever the session waits for. The zxid of such an answer is 0.
     fn reply_at_once(&mut self, xid: i32, err: ErrorCode, null_token: bool) {
+        self.instruments.other(if null_token { 24 } else { 20 });
         self.conn.outbox.reply(&mut self.wakes, |out| {
             Writer::for_client(out).framed(|w| {
                 w.put(&ReplyHeader { xid, zxid: 0, err });
@@ -488,6 +517,7 @@ impl Task {
 
     /// Writes what is owed until nothing is left or the socket is full.
     fn flush(&mut self) -> Result<(), End> {
+        let mut sending = None;
         loop {
             if self.conn.outbox.is_closed() {
                 return Err(End::LastWord);
@@ -510,9 +540,19 @@ impl Task {
                 if self.output.is_empty() {
                     return Ok(());
                 }
+                if self.phase == Phase::Established {
+                    self.instruments.sending(&taken, self.output.len());
+                    sending = Some(taken);
+                }
             }
             match self.stream.try_write(&self.output) {
-                Ok(written) => self.output.advance(written),
+                Ok(written) => {
+                    self.output.advance(written);
+                    if let Some(taken) = sending.take() {
+                        let clock = self.port.clock;
+                        self.instruments.sent(&taken, || clock.stamp());
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error.into()),
             }

@@ -3,6 +3,7 @@
 mod accept;
 pub mod codec;
 mod conn;
+mod instruments;
 pub mod throttle;
 
 use std::pin::Pin;

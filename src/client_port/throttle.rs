@@ -75,6 +75,11 @@ impl Bucket {
         }
     }
 
+    /// Tokens missing from a full bucket. Source: `BlueThrottle.getDeficit`.
+    pub fn deficit(&self) -> u64 {
+        self.options.tokens - self.tokens
+    }
+
     /// The chance to be turned away before a token is asked for.
     pub fn drop_chance(&self) -> f64 {
         self.drop_chance
@@ -132,14 +137,16 @@ impl ConnectionThrottle {
         }
     }
 
-    /// Whether a client may have the session it asks for; 0 is a new one.
-    pub fn admits(&self, session: i64, now: Mono) -> bool {
+    /// Whether a client may have the session it asks for, 0 being a new one; with it, how many tokens are missing from
+    /// a full bucket then, and how likely the next one is turned away by chance.
+    pub fn admits(&self, session: i64, now: Mono) -> (bool, u64, f64) {
         let need = match session {
             0 => self.weights.new,
             _ => self.weights.renewed,
         };
         let (bucket, rng) = &mut *self.state.lock();
-        bucket.take(need, now, rng.random())
+        let admitted = bucket.take(need, now, rng.random());
+        (admitted, bucket.deficit(), bucket.drop_chance())
     }
 }
 

@@ -102,6 +102,14 @@ impl Summary {
         self.stretch(value, value);
     }
 
+    /// `count` more of the same value.
+    pub fn record_many(&self, value: u64, count: u64) {
+        if count > 0 {
+            self.add(bucket(value), count, value.saturating_mul(count));
+            self.stretch(value, value);
+        }
+    }
+
     /// One more value, in whole milliseconds.
     pub fn record_ms(&self, took: Duration) {
         self.record(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));

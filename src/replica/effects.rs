@@ -35,7 +35,10 @@ impl Replica {
         let output = match effect {
             Effect::Notify { to, notification } => Output::Notify { to, notification },
             Effect::Dial { leader } => Output::Dial { leader },
-            Effect::ToLearner { link, packet } => Output::ToLearner { link, packet },
+            Effect::ToLearner { link, packet } => {
+                self.measures.tell(link, &packet);
+                Output::ToLearner { link, packet }
+            }
             Effect::ToLeader { link, packet } => Output::ToLeader { link, packet },
             Effect::Close { link } => Output::Close { link },
             Effect::ReportDrained { link } => Output::ReportDrained { link },
@@ -43,7 +46,10 @@ impl Replica {
             Effect::StreamSnapshot { link } => Output::StreamSnapshot { link },
             Effect::ReadLog { link, after, upto } => Output::ReadLog { link, after, upto },
             Effect::ProbeLog { link, learner } => Output::ProbeLog { link, learner },
-            Effect::Append { zxid, payload } => Output::Disk(DiskOp::Append { zxid, payload }),
+            Effect::Append { zxid, payload } => {
+                self.measures.append(zxid);
+                Output::Disk(DiskOp::Append { zxid, payload })
+            }
             Effect::SaveAcceptedEpoch(epoch) => Output::Disk(DiskOp::SaveAcceptedEpoch(epoch)),
             Effect::SaveCurrentEpoch(epoch) => Output::Disk(DiskOp::SaveCurrentEpoch(epoch)),
             Effect::Truncate { to, reload } => {
@@ -61,7 +67,10 @@ impl Replica {
             Effect::InstallSnapshot { zxid } => self.install(zxid),
             Effect::ToReceived(proposal) => self.apply_to_received(&proposal),
             Effect::Replay(proposal) => self.replay(&proposal),
-            Effect::Looking => self.look(),
+            Effect::Looking => {
+                self.measures.look(now.mono);
+                self.look();
+            }
             Effect::Serving { role, epoch } => self.serve(now, role, epoch),
             Effect::Request { link, request } => self.requested(now, link, request),
             Effect::Touched(touched) => self.touched(now, &touched),

@@ -22,6 +22,7 @@ use super::conn::{Conn, ConnId};
 use super::outbox::Wakes;
 use crate::auth::{self, AuthOptions};
 use crate::base::Zxid;
+use crate::metrics::Metrics;
 use crate::tree::{Change, Tree};
 use crate::watch::{EventKind, Mode, On, Table};
 
@@ -147,17 +148,19 @@ impl Gate {
     ///
     /// A watch is used up even where its event is withheld for lack of READ, as in Java.
     /// Source: `WatchManager.triggerWatch`, `NIOServerCnxn.process`.
-    pub fn trigger(&self, changes: &[Change], zxid: Zxid, wakes: &mut Wakes) {
+    pub fn trigger(&self, changes: &[Change], zxid: Zxid, metrics: &Metrics, wakes: &mut Wakes) {
         let mut watches = self.watches.lock();
         if watches.is_empty() {
             return;
         }
         let conns = self.conns.read();
         for change in changes {
+            let mut told = [0_u64; EVENT_KINDS];
             watches.trigger(
                 change.kind,
                 &change.path,
                 &mut |watcher, kind, path, on_parent| {
+                    told[kind as usize - 1] += 1;
                     let Some(conn) = conns.get(&watcher) else {
                         return;
                     };
@@ -171,6 +174,7 @@ impl Gate {
                     }
                 },
             );
+            record(metrics, told);
         }
     }
 
@@ -195,6 +199,24 @@ impl Gate {
                 "{remote}: closed, it left {limit} bytes of watch events unread; the client hangs, or watches \
                  more than it can take"
             );
+        }
+    }
+}
+
+/// Kinds of events, numbered from 1.
+const EVENT_KINDS: usize = EventKind::ChildrenChanged as usize;
+
+/// Watchers that were concerned, by the kind of event. Source: `WatchManager.triggerWatch`.
+fn record(metrics: &Metrics, told: [u64; EVENT_KINDS]) {
+    let [created, deleted, changed, children] = told;
+    for (watchers, summary) in [
+        (created, &metrics.node_created_watch_count),
+        (deleted, &metrics.node_deleted_watch_count),
+        (changed, &metrics.node_changed_watch_count),
+        (children, &metrics.node_children_watch_count),
+    ] {
+        if watchers > 0 {
+            summary.record(watchers);
         }
     }
 }

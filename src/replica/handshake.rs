@@ -87,6 +87,8 @@ impl Replica {
             conn,
             xid: 0,
             received: now.mono,
+            arrived: self.measures.at(),
+            taken: self.measures.at(),
             wait,
             large: None,
         });
@@ -102,6 +104,7 @@ impl Replica {
     fn resume(&mut self, now: Now, conn: Arc<Conn>, timeout: Duration, request: &ConnectRequest) {
         let id = SessionId(request.fields.session_id);
         let read_only = request.read_only;
+        self.measures.metrics.connection_revalidate_count.inc();
         if !password::matches(id, request.fields.password.as_deref()) {
             self.refuse(id, &conn, read_only);
             return;

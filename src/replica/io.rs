@@ -13,7 +13,7 @@ use super::lane::Lane;
 use super::large::LargeRequest;
 use super::request::Request;
 use crate::auth::Identities;
-use crate::base::{Epoch, Mono, ServerId, Zxid};
+use crate::base::{Epoch, Mono, ServerId, Stamp, Zxid};
 use crate::tree::Tree;
 use crate::zab::io::LinkId;
 use crate::zab::packet::{FromLeader, FromLearner};
@@ -43,6 +43,8 @@ pub enum Input {
         ids: Identities,
         /// When it was received.
         received: Mono,
+        /// The same, to measure with.
+        arrived: Stamp,
         /// Its part of the bytes that large requests share.
         large: Option<LargeRequest>,
     },

@@ -68,6 +68,10 @@ impl Replica {
         let txn = self
             .gate
             .read(|tree| prep.judge(tree, sessions, caller, request, zxid, now.wall));
+        self.measures.work.judged += 1;
+        if self.standing == Standing::Leading {
+            self.measures.metrics.proposal_count.inc();
+        }
         self.propose(now, zxid, txn)
     }
 
@@ -187,6 +191,7 @@ impl Replica {
 
     /// A client brought its session to a learner.
     pub(super) fn claimed(&mut self, now: Now, link: LinkId, touch: Touch) {
+        self.measures.metrics.revalidate_count.inc();
         match self.claim(now, link, touch) {
             true => self.peer.revalidated(link, touch.session, true),
             false => self.doubt(Doubt::Learner { link, touch }),

@@ -144,6 +144,7 @@ impl Replica {
 
     /// Everything agreed before `epoch` is applied: clients may come.
     pub(super) fn serve(&mut self, now: Now, role: Role, epoch: Epoch) {
+        self.measures.serve(now.mono, role);
         self.discard_received();
         let marker = Zxid::first_of(epoch);
         let gate = self.gate.clone();
@@ -282,6 +283,9 @@ impl Replica {
         }
         let mut status = self.ensemble;
         status.leader = self.peer.leader();
+        if status.leader.is_some() {
+            self.measures.elected(self.looked);
+        }
         status.pending_syncs = self.peer.pending_syncs();
         status.learners = self.count_learners();
         if status != self.ensemble {

@@ -23,6 +23,7 @@ pub mod lane;
 pub mod large;
 mod leading;
 mod learning;
+mod measures;
 mod member;
 pub mod membership;
 pub mod outbox;
@@ -32,6 +33,7 @@ mod reaper;
 pub mod request;
 mod restore;
 mod riders;
+mod slow;
 pub mod status;
 mod throttle;
 mod write;
@@ -53,6 +55,7 @@ use self::lane::Lane;
 use self::large::LargeRequest;
 use self::leading::Owner;
 use self::learning::Learning;
+use self::measures::Measures;
 use self::member::{Membership, Received, Standing};
 use self::outbox::Wakes;
 use self::queue::{Entry, Mark, Session, Wait};
@@ -64,7 +67,7 @@ use self::status::{Counters, EnsembleStatus};
 use self::throttle::Throttle;
 use crate::audit::Event as AuditEvent;
 use crate::auth::Identities;
-use crate::base::{Mono, Now, ServerId, SessionId};
+use crate::base::{Mono, Now, ServerId, SessionId, Stamp};
 use crate::metrics::Batch;
 use crate::prep::{Prep, PrepOptions, WriteRequest};
 use crate::session::{IdSource, Tracker};
@@ -73,6 +76,7 @@ use crate::zab::Peer;
 use crate::zab::io::{Done, Input as PeerInput, PeerOptions, Stored};
 
 pub use self::io::{DiskOp, Input, Output, RestoreRefused};
+pub use self::measures::{Work, read_in};
 pub use self::read::{Progress, Read};
 pub use self::reaper::ReaperOptions;
 pub use self::throttle::ThrottleOptions;
@@ -96,6 +100,8 @@ pub struct ReplicaOptions {
     pub throttle: ThrottleOptions,
     /// Unsent bytes of a client from which on no further replies of its reads are made.
     pub reply_backlog_bytes: usize,
+    /// A request that takes longer is logged with its stages; None: none is.
+    pub slow_request: Option<Duration>,
 }
 
 /// One server.
@@ -135,6 +141,7 @@ pub struct Replica {
     digest_differed: bool,
     /// Not told yet.
     audited: Vec<AuditEvent>,
+    measures: Measures,
 }
 
 impl Replica {
@@ -180,6 +187,7 @@ impl Replica {
         let peer = Peer::new(peer_options, stored);
         let mut replica = Replica::new(options, gate, counters, peer, now);
         replica.member = Some(membership);
+        replica.measures.look(now.mono);
         replica.peer.start(now.mono);
         replica.drain(now);
         replica
@@ -192,6 +200,7 @@ impl Replica {
         peer: Peer,
         now: Now,
     ) -> Self {
+        let slow_request = options.slow_request;
         Replica {
             ids: IdSource::new(options.server_id, now.mono.0),
             reaper: Reaper::new(options.reaper, now.mono),
@@ -202,6 +211,7 @@ impl Replica {
             peer,
             options,
             gate,
+            measures: Measures::new(counters.metrics.clone(), slow_request),
             counters,
             sessions: FxHashMap::default(),
             lagging: BTreeMap::new(),
@@ -264,9 +274,12 @@ impl Replica {
                 request,
                 ids,
                 received,
+                arrived,
                 large,
             } => {
-                self.request(now, conn, &lane, xid, request, ids, received, large);
+                self.request(
+                    now, conn, &lane, xid, request, ids, received, arrived, large,
+                );
             }
             Input::Gone { conn } => self.gone(&conn),
             Input::Drained { conn } => {
@@ -274,10 +287,20 @@ impl Replica {
                     self.drained(lane.session());
                 }
             }
-            Input::Logged { upto } => self.done(now, Done::Logged { upto }),
+            Input::Logged { upto } => {
+                self.measures.log(upto);
+                self.done(now, Done::Logged { upto });
+            }
             Input::Peer(input) => {
                 match &input {
-                    PeerInput::LinkLost { link } => self.forget_received(*link),
+                    PeerInput::LinkLost { link } => {
+                        self.forget_received(*link);
+                        self.measures.forget(*link);
+                    }
+                    PeerInput::FromLeader { packet, .. } => {
+                        let serves = self.standing == Standing::Learning;
+                        self.measures.hear(now.mono, now.wall, packet, serves);
+                    }
                     PeerInput::Done(Done::NotTruncated) => self.going_back = false,
                     _ => {}
                 }
@@ -339,6 +362,7 @@ impl Replica {
         let last_heard = |id| last_heard(sessions, owners, id);
         for id in self.tracker.expire(now.mono, last_heard) {
             tracing::info!("session {id}: expired, no sign of life within its timeout");
+            self.measures.metrics.stale_sessions_expired.inc();
             if let Some(session) = self.sessions.get(&id) {
                 session.lane.set_closing();
             }
@@ -379,6 +403,7 @@ impl Replica {
     /// Wakes the connections that have something new, and publishes what was counted.
     pub fn wake(&mut self) {
         self.tell_audited();
+        self.measures.flush(self.looked);
         self.wakes.wake_all();
         self.latencies.flush(&self.counters.metrics.stats.latency);
         self.publish_ensemble();
@@ -428,6 +453,17 @@ impl Replica {
         ids.iter().map(expiry).collect()
     }
 
+    /// From now on this is the time, to measure with.
+    pub fn set_stamp(&mut self, stamp: Stamp) {
+        self.measures.set_stamp(stamp);
+        self.wakes.set_stamp(stamp);
+    }
+
+    /// What was done since this was asked last.
+    pub fn take_work(&mut self) -> Work {
+        std::mem::take(&mut self.measures.work)
+    }
+
     #[allow(clippy::too_many_arguments)] // they are the fields of one input
     fn request(
         &mut self,
@@ -438,8 +474,11 @@ impl Replica {
         request: Request,
         ids: Identities,
         received: Mono,
+        arrived: Stamp,
         large: Option<LargeRequest>,
     ) {
+        self.measures.took(arrived);
+        let taken = self.measures.at();
         let id = lane.session();
         let session = self.sessions.get(&id);
         let Some(session) = session.filter(|session| Arc::ptr_eq(&session.lane, lane)) else {
@@ -458,6 +497,8 @@ impl Replica {
             conn: conn.clone(),
             xid,
             received,
+            arrived,
+            taken,
             wait,
             large,
         };

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::BytesMut;
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::base::Stamp;
 use crate::config::limits::OUTBOX_BYTES;
 
 /// Replies and notifications waiting for one connection's socket.
@@ -26,9 +27,31 @@ struct Queue {
     notifications: u64,
     notification_bytes: usize,
     replies: u64,
+    lengths: Lengths,
+    filled: Stamp,
     last_word: bool,
     wanted: bool,
     waker: Option<Waker>,
+}
+
+/// Lengths of replies in bytes, without the four in front.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lengths {
+    /// Of the last.
+    pub last: usize,
+    /// Of the shortest.
+    pub min: usize,
+    /// Of the longest.
+    pub max: usize,
+}
+
+impl Lengths {
+    fn add(&mut self, is_first: bool, bytes: usize) {
+        let Lengths { last, min, max } = self;
+        *last = bytes;
+        *min = if is_first { bytes } else { bytes.min(*min) };
+        *max = if is_first { bytes } else { bytes.max(*max) };
+    }
 }
 
 /// What a connection's task took out.
@@ -36,17 +59,30 @@ struct Queue {
 pub struct Taken {
     /// Frames among the bytes.
     pub frames: u64,
+    /// Replies among the frames; the others are notifications.
+    pub replies: u64,
+    /// Bytes of notifications among the bytes.
+    pub notification_bytes: usize,
+    /// Lengths of the replies, if there are any.
+    pub lengths: Lengths,
+    /// When the first was put in.
+    pub filled: Stamp,
     /// Nothing follows: close the socket once the bytes are written.
     pub last_word: bool,
     /// Somebody waits for the room: [`Outbox::has_room`] said no.
     pub wanted: bool,
 }
 
-/// Wakers to call once the gate is released.
+/// Wakers to call once the gate is released, and what time it is meanwhile.
 #[derive(Debug, Default)]
-pub struct Wakes(Vec<Waker>);
+pub struct Wakes(Vec<Waker>, Stamp);
 
 impl Wakes {
+    /// From now on this is the time, to measure with.
+    pub fn set_stamp(&mut self, at: Stamp) {
+        self.1 = at;
+    }
+
     /// Wakes every connection that has something new.
     pub fn wake_all(&mut self) {
         self.0.drain(..).for_each(Waker::wake);
@@ -68,7 +104,13 @@ impl Outbox {
         if queue.bytes.len() > OUTBOX_BYTES {
             self.close_now(&mut queue);
         } else {
+            let before = queue.bytes.len();
+            if before == 0 {
+                queue.filled = wakes.1;
+            }
             write(&mut queue.bytes);
+            let (is_first, bytes) = (queue.replies == 0, queue.bytes.len() - before);
+            queue.lengths.add(is_first, bytes.saturating_sub(4));
             queue.replies += 1;
         }
         wakes.0.extend(queue.waker.take());
@@ -159,10 +201,13 @@ impl Outbox {
         debug_assert!(into.is_empty(), "taken before the last batch was written");
         let mut queue = self.queue.lock();
         std::mem::swap(&mut queue.bytes, into);
-        queue.notification_bytes = 0;
-        let frames = std::mem::take(&mut queue.replies) + std::mem::take(&mut queue.notifications);
+        let replies = std::mem::take(&mut queue.replies);
         Taken {
-            frames,
+            frames: replies + std::mem::take(&mut queue.notifications),
+            replies,
+            notification_bytes: std::mem::take(&mut queue.notification_bytes),
+            lengths: queue.lengths,
+            filled: queue.filled,
             last_word: queue.last_word,
             wanted: std::mem::take(&mut queue.wanted),
         }

@@ -13,7 +13,7 @@ use super::read::Progress;
 use super::request::ReadRequest;
 use crate::audit::Asked;
 use crate::auth::Identities;
-use crate::base::{Mono, Zxid};
+use crate::base::{Mono, Stamp, Zxid};
 use crate::prep::WriteRequest;
 
 /// A session that has, or had, a client on this server since it began to serve.
@@ -44,6 +44,10 @@ pub struct Entry {
     pub xid: i32,
     /// When it was received.
     pub received: Mono,
+    /// The same, to measure with.
+    pub arrived: Stamp,
+    /// When the loop took it.
+    pub taken: Stamp,
     /// What it waits for.
     pub wait: Wait,
     /// Its part of the bytes that large requests share.

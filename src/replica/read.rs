@@ -10,6 +10,7 @@ use jute::{ErrorCode, OpCode, Str, Writer};
 
 use super::conn::Conn;
 use super::gate::Gate;
+use super::measures::utf16;
 use super::outbox::Wakes;
 use super::request::ReadRequest;
 use crate::auth::{self, perms};
@@ -23,6 +24,14 @@ use crate::watch::{EventKind, Mode, On};
 pub struct Progress {
     paths: usize,
     walk: DescendantWalk,
+    payload: Option<u64>,
+}
+
+impl Progress {
+    /// Characters of what was read at the request's path, where that is counted. Source: `DataTree.updateReadStat`.
+    pub fn payload(&self) -> Option<u64> {
+        self.payload
+    }
 }
 
 /// One read of one connection, under a guard of the gate.
@@ -90,13 +99,18 @@ impl Read<'_> {
                 }
                 self.ok(wakes, |_| ())?;
             }
-            _ => self.answer(request, wakes)?,
+            _ => self.answer(request, &mut progress.payload, wakes)?,
         }
         Ok(true)
     }
 
     /// What one guard is enough for.
-    fn answer(&self, request: &ReadRequest, wakes: &mut Wakes) -> Result<(), ErrorCode> {
+    fn answer(
+        &self,
+        request: &ReadRequest,
+        payload: &mut Option<u64>,
+        wakes: &mut Wakes,
+    ) -> Result<(), ErrorCode> {
         match request {
             ReadRequest::Ping => {
                 let header = ReplyHeader {
@@ -109,25 +123,31 @@ impl Read<'_> {
                 });
                 Ok(())
             }
-            ReadRequest::Exists(request) => self.exists(request, wakes),
+            ReadRequest::Exists(request) => {
+                self.exists(request, wakes)?;
+                *payload = Some(0);
+                Ok(())
+            }
             ReadRequest::GetData(request) => {
                 let znode = self.readable(request.path.as_ref())?;
                 self.watch_if(request, On::Data);
+                let data = self.tree.data(znode);
+                *payload = Some(data.map_or(0, |data| data.len() as u64));
                 self.ok(wakes, |w| {
-                    w.buffer(self.tree.data(znode));
+                    w.buffer(data);
                     w.put(&self.tree.stat(znode));
                 })
             }
             ReadRequest::GetChildren(request) => {
                 let znode = self.readable(request.path.as_ref())?;
                 self.watch_if(request, On::Child);
-                self.ok(wakes, |w| self.children(znode, w))
+                self.ok(wakes, |w| *payload = Some(self.children(znode, w)))
             }
             ReadRequest::GetChildren2(request) => {
                 let znode = self.readable(request.path.as_ref())?;
                 self.watch_if(request, On::Child);
                 self.ok(wakes, |w| {
-                    self.children(znode, w);
+                    *payload = Some(self.children(znode, w));
                     w.put(&self.tree.stat(znode));
                 })
             }
@@ -375,11 +395,15 @@ impl Read<'_> {
         self.gate.watch(self.conn, On::Data, path, Mode::Persistent);
     }
 
-    fn children(&self, znode: Znode, w: &mut Writer<'_>) {
+    /// Returns how many characters the names have.
+    fn children(&self, znode: Znode, w: &mut Writer<'_>) -> u64 {
+        let mut characters = 0;
         w.i32(self.tree.child_count(znode));
         for name in self.tree.children(znode) {
+            characters += utf16(name);
             w.text(Some(name));
         }
+        characters
     }
 
     fn ok(&self, wakes: &mut Wakes, body: impl FnOnce(&mut Writer<'_>)) -> Result<(), ErrorCode> {

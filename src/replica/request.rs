@@ -92,6 +92,25 @@ impl ReadRequest {
         )
     }
 
+    /// The path it is about, if it names just one.
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            ReadRequest::Exists(request)
+            | ReadRequest::GetData(request)
+            | ReadRequest::GetChildren(request)
+            | ReadRequest::GetChildren2(request) => request.path.as_deref(),
+            ReadRequest::GetAcl(path)
+            | ReadRequest::GetAllChildrenNumber(path)
+            | ReadRequest::GetEphemerals(path)
+            | ReadRequest::Sync(path) => path.as_deref(),
+            ReadRequest::AddWatch(request) => request.path.as_deref(),
+            ReadRequest::CheckWatches(request) | ReadRequest::RemoveWatches(request) => {
+                request.path.as_deref()
+            }
+            _ => None,
+        }
+    }
+
     /// The operation, None for one without a name.
     pub fn op(&self) -> Option<Op> {
         Some(match self {

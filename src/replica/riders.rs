@@ -15,7 +15,8 @@ use super::Replica;
 use super::lane::Lane;
 use super::queue::{Entry, Wait};
 use super::read::Read;
-use crate::base::{Now, SessionId};
+use super::slow::Slow;
+use crate::base::{Now, SessionId, Zxid};
 use crate::config::limits::RIDERS_PER_GUARD;
 use crate::tree::Tree;
 
@@ -189,10 +190,31 @@ impl Replica {
             return false;
         };
         let (op, received) = (request.op(), entry.received);
+        let took = now.mono - received;
+        if let (Some(payload), Some(path)) = (progress.payload(), request.path()) {
+            self.measures.read(path, payload);
+        }
+        let is_slow = self.measures.slow.is_slow(took);
+        let path = request.path().filter(|_| is_slow).map(str::to_owned);
+        self.measures.answered(op, entry, false);
         let stats = &entry.conn.stats;
         stats.answered(op, entry.xid, zxid, received, now.mono);
         self.answered(now.mono - received);
         self.leave(lane, &entry.conn, entry.xid);
+        if is_slow {
+            let stages = self.measures.stages_of_read(entry);
+            self.tell_slow(
+                now.mono,
+                &Slow {
+                    session: lane.session(),
+                    op,
+                    path: path.as_deref(),
+                    zxid: Zxid(zxid),
+                    took,
+                    stages,
+                },
+            );
+        }
         true
     }
 }

@@ -12,8 +12,9 @@ use super::conn::Conn;
 use super::lane::Lane;
 use super::member::Standing;
 use super::queue::{Entry, Match, Wait};
+use super::slow::Slow;
 use super::{Replica, handshake};
-use crate::base::{Now, SessionId, Zxid};
+use crate::base::{Mono, Now, SessionId, Zxid};
 use crate::prep::DIGEST_VERSION;
 use crate::tree::{Applied, Outcome, Tree};
 use crate::zab::packet::Touch;
@@ -81,9 +82,11 @@ impl Replica {
     fn apply(&mut self, now: Now, tree: &mut Tree, proposal: Proposal) -> usize {
         let Proposal { zxid, txn, .. } = proposal;
         let mut changes = Vec::new();
+        self.measure_apply(now, &txn);
         let applied = tree.apply(&txn.header, &txn.txn, &mut changes);
         self.prep.applied(zxid);
-        self.gate.trigger(&changes, zxid, &mut self.wakes);
+        let metrics = &self.counters.metrics;
+        self.gate.trigger(&changes, zxid, metrics, &mut self.wakes);
         self.compare_digest(tree, zxid, txn.digest.as_ref());
         let id = SessionId(txn.header.client_id);
         if matches!(txn.txn, Txn::CloseSession(_)) {
@@ -126,7 +129,7 @@ impl Replica {
         now: Now,
         tree: &Tree,
         id: SessionId,
-        entry: Entry,
+        mut entry: Entry,
         txn: &Txn,
         applied: &Applied,
     ) {
@@ -135,17 +138,21 @@ impl Replica {
             read_only,
             asked,
             ..
-        } = entry.wait
+        } = &mut entry.wait
         else {
             return;
         };
-        if let Some(asked) = asked {
+        let (op, read_only) = (*op, *read_only);
+        if let Some(asked) = asked.take() {
             self.audit(*asked, txn, applied);
         }
         let Some(lane) = self.sessions.get(&id).map(|session| session.lane.clone()) else {
             return;
         };
         let zxid = tree.last_zxid();
+        self.measures.work.own += 1;
+        self.measures.answered(Some(op), &entry, true);
+        self.tell_if_slow(now, id, op, zxid, &entry, applied);
         if has_moved(txn) {
             // Its client is connected to another server by now. Source: `FinalRequestProcessor`,
             // SessionMovedException.
@@ -191,6 +198,56 @@ impl Replica {
     pub(super) fn answered(&mut self, took: Duration) {
         self.latencies
             .record_ms(took, &self.counters.metrics.stats.latency);
+    }
+
+    fn measure_apply(&mut self, now: Now, txn: &LoggedTxn) {
+        let leads = self.standing.orders();
+        let learns = self.standing == Standing::Learning;
+        self.measures.apply(&txn.header, leads, learns, now.wall);
+        self.measures.changed(&txn.txn);
+        let metrics = &self.measures.metrics;
+        if self.standing == Standing::Leading {
+            metrics.commit_count.inc();
+        }
+        if self.member.is_some() {
+            metrics.request_commit_queued.inc();
+        }
+    }
+
+    fn tell_if_slow(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        op: Op,
+        zxid: Zxid,
+        entry: &Entry,
+        applied: &Applied,
+    ) {
+        let took = now.mono - entry.received;
+        if !self.measures.slow.is_slow(took) {
+            return;
+        }
+        let path = match applied {
+            Applied::One(outcome) => outcome.path.as_deref(),
+            Applied::Multi(outcomes) => outcomes.iter().find_map(|one| one.path.as_deref()),
+        };
+        let stages = self.measures.stages_of_write(entry);
+        self.tell_slow(
+            now.mono,
+            &Slow {
+                session,
+                op: Some(op),
+                path,
+                zxid,
+                took,
+                stages,
+            },
+        );
+    }
+
+    pub(super) fn tell_slow(&mut self, now: Mono, slow: &Slow<'_>) {
+        self.measures.metrics.slow_requests.inc();
+        self.measures.slow.tell(now, slow);
     }
 
     /// The one place where a request leaves the loop, whatever ended it; its answer is in the

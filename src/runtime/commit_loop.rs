@@ -13,9 +13,10 @@ use super::clock::Clock;
 use super::ensemble::Ports;
 use super::log_reader::LogJob;
 use super::log_writer::LogQueue;
+use super::loop_instruments::{Kind, LoopInstruments};
 use super::mailbox::{Mailbox, Message};
 use super::snapshotter::{Asked, SnapshotJob};
-use crate::base::Mono;
+use crate::base::{Mono, Now};
 use crate::replica::{DiskOp, Input, Output, Replica, RestoreRefused};
 use crate::zab::io::Input as PeerInput;
 
@@ -33,6 +34,8 @@ pub struct CommitLoop {
     pub ensemble: Option<Ensemble>,
     /// Real time.
     pub clock: Clock,
+    /// Where its times go.
+    pub instruments: LoopInstruments,
     /// What operators asked for and wait for.
     pub wanted: Wanted,
 }
@@ -81,8 +84,13 @@ impl CommitLoop {
                 false => self.patience(),
             };
             self.mailbox.take(&mut messages, patience);
-            let now = self.clock.now();
+            let (now, stamp) = self.clock.exact_now();
+            self.replica.set_stamp(stamp);
+            self.instruments.round(messages.len(), stamp);
             for message in messages.drain(..) {
+                if self.instruments.turns(Kind::of(&message)) {
+                    self.turn();
+                }
                 match message {
                     Message::Input(Input::Peer(PeerInput::LeaderReached { link })) => {
                         // Another dial may have been asked for since.
@@ -115,13 +123,21 @@ impl CommitLoop {
                     Message::Stop => stopping = Some(now.mono),
                 }
             }
-            let now = self.clock.now();
+            let now = self.turn();
             let due = now.mono >= self.replica.next_deadline(now.mono);
             if due && (stopping.is_none() || self.ensemble.is_some()) {
                 self.replica.tick(now);
             }
             self.replica.catch_up(now);
         }
+    }
+
+    /// Notes how long it took what was done since the last turn.
+    fn turn(&mut self) -> Now {
+        let (now, stamp) = self.clock.exact_now();
+        self.instruments.turn(self.replica.take_work(), stamp);
+        self.replica.set_stamp(stamp);
+        now
     }
 
     fn may_stop(&self, since: Mono) -> bool {
@@ -157,7 +173,9 @@ impl CommitLoop {
                 }
             }
         }
-        self.log.push_all(ops);
+        if !ops.is_empty() {
+            self.log.push_all(ops, self.clock.stamp());
+        }
         if let Some(ensemble) = &self.ensemble {
             ensemble.ports.peers.flush();
         }

@@ -23,12 +23,13 @@ use tokio::sync::Notify;
 
 use super::clock::Clock;
 use super::durable::Durable;
+use super::log_instruments::{LogInstruments, Push};
 use super::mailbox::{Mailbox, Message};
-use crate::base::Zxid;
+use crate::base::{Stamp, Zxid};
 use crate::config::limits;
 use crate::replica::{DiskOp, Input};
 use crate::storage::snap_policy::SnapPolicy;
-use crate::storage::txnlog::LogWriter;
+use crate::storage::txnlog::{LogWriter, Waiting};
 use crate::storage::{
     Dirs, Disk, RecoverOptions, StorageError, Truncation, epochs, install, truncate_to,
 };
@@ -50,19 +51,23 @@ pub struct LogQueue {
 #[derive(Default)]
 struct State {
     ops: Vec<DiskOp>,
+    pushes: Vec<Push>,
     asleep: bool,
     stop: bool,
 }
 
 impl LogQueue {
     /// Appends `ops`, oldest first, and empties it.
-    pub fn push_all(&self, ops: &mut Vec<DiskOp>) {
+    pub fn push_all(&self, ops: &mut Vec<DiskOp>, at: Stamp) {
         if ops.is_empty() {
             return;
         }
         self.bytes.fetch_add(bytes_of(ops), Ordering::Relaxed);
+        let is_record = |op: &&DiskOp| matches!(op, DiskOp::Append { .. });
+        let records = ops.iter().filter(is_record).count() as u64;
         let mut state = self.state.lock();
         state.ops.append(ops);
+        state.pushes.push(Push { records, at });
         if state.asleep {
             self.filled.notify_one();
         }
@@ -91,7 +96,7 @@ impl LogQueue {
     }
 
     /// False when nothing will come any more.
-    fn take(&self, into: &mut Vec<DiskOp>) -> bool {
+    fn take(&self, into: &mut Vec<DiskOp>, pushes: &mut Vec<Push>) -> bool {
         let mut state = self.state.lock();
         while state.ops.is_empty() && !state.stop {
             state.asleep = true;
@@ -99,6 +104,7 @@ impl LogQueue {
             state.asleep = false;
         }
         std::mem::swap(&mut state.ops, into);
+        std::mem::swap(&mut state.pushes, pushes);
         !into.is_empty()
     }
 }
@@ -133,6 +139,8 @@ pub struct DiskChain {
     pub slow_sync: Duration,
     /// Real time.
     pub clock: Clock,
+    /// Where its times go.
+    pub instruments: LogInstruments,
 }
 
 impl DiskChain {
@@ -153,14 +161,17 @@ impl DiskChain {
     }
 
     fn run(&mut self) -> Result<(), StorageError> {
-        let (mut rng, mut ops) = (super::entropy::rng(), Vec::new());
-        while self.queue.take(&mut ops) {
+        let (mut rng, mut ops, mut pushes) = (super::entropy::rng(), Vec::new(), Vec::new());
+        while self.queue.take(&mut ops, &mut pushes) {
+            let now = self.clock.stamp();
+            self.instruments.taken(ops.len(), &pushes, now);
             let bytes = bytes_of(&ops);
             let (mut unsynced, mut snapshot_due) = (None, false);
             for op in ops.drain(..) {
                 match op {
                     DiskOp::Append { zxid, payload } => {
                         self.log.append(zxid, &payload);
+                        self.instruments.appended(&payload);
                         unsynced = Some(zxid);
                         snapshot_due |= self.is_due(&mut rng);
                     }
@@ -171,7 +182,8 @@ impl DiskChain {
                     }
                 }
             }
-            self.sync(unsynced)?;
+            let synced = self.sync(unsynced)?;
+            self.instruments.durable(&mut pushes, synced.unwrap_or(now));
             self.queue.done(bytes);
             if snapshot_due {
                 self.mailbox.push(Message::SnapshotDue);
@@ -189,15 +201,23 @@ impl DiskChain {
         due
     }
 
-    /// Makes the log durable, if there is something new in it, and reports its end.
-    fn sync(&mut self, upto: Option<Zxid>) -> Result<(), StorageError> {
+    /// Makes the log durable, if there is something new in it, and reports its end. Gives back when that was.
+    fn sync(&mut self, upto: Option<Zxid>) -> Result<Option<Stamp>, StorageError> {
         let Some(upto) = upto else {
-            return Ok(());
+            return Ok(None);
         };
-        let before = self.clock.mono();
-        self.log.sync()?;
-        let took = self.clock.mono() - before;
+        let (clock, before) = (self.clock, self.clock.stamp());
+        let mut waits = before;
+        let instruments = &self.instruments;
+        self.log.sync_telling(&mut |waiting| match waiting {
+            Waiting::Begins => waits = clock.stamp(),
+            Waiting::Ends => instruments.waited(clock.stamp() - waits),
+        })?;
+        let (now, after) = clock.exact_now();
+        self.instruments.synced(before, after, now.wall);
+        let took = after - before;
         if took > self.slow_sync {
+            self.instruments.too_slow();
             tracing::warn!(
                 "a sync of the transaction log took {} ms, which holds up every write; \
                  is its disk busy with something else? (fsync.warningthresholdms)",
@@ -206,7 +226,7 @@ impl DiskChain {
         }
         self.durable.set(upto);
         self.mailbox.push(Message::Input(Input::Logged { upto }));
-        Ok(())
+        Ok(Some(after))
     }
 
     /// Does what is no record, and says what was done.
@@ -280,16 +300,17 @@ mod tests {
             zxid: Zxid(1),
             payload: vec![0; bytes].into(),
         };
-        queue.push_all(&mut vec![record(limits::LOG_QUEUE_BYTES)]);
+        let now = Stamp::default();
+        queue.push_all(&mut vec![record(limits::LOG_QUEUE_BYTES)], now);
         queue.has_room().await;
-        queue.push_all(&mut vec![record(1)]);
+        queue.push_all(&mut vec![record(1)], now);
         tokio::select! {
             biased;
             () = queue.has_room() => panic!("there is no room"),
             () = std::future::ready(()) => {}
         }
         let mut ops = Vec::new();
-        assert!(queue.take(&mut ops));
+        assert!(queue.take(&mut ops, &mut Vec::new()));
         queue.done(bytes_of(&ops));
         queue.has_room().await;
     }

@@ -9,11 +9,13 @@ use std::thread::JoinHandle;
 use bytes::BytesMut;
 use tokio::sync::oneshot;
 
+use super::clock::Clock;
 use super::durable::Durable;
 use super::mailbox::{Mailbox, Message};
 use super::peer_links::PeerLinks;
 use super::snapshot_streams::SnapshotFile;
 use crate::base::Zxid;
+use crate::metrics::Metrics;
 use crate::replica::gate::Gate;
 use crate::storage::snapshot::{SnapshotOptions, SnapshotWriter, Written, stream};
 use crate::storage::{Dirs, Disk, StorageError};
@@ -56,6 +58,10 @@ pub struct Snapshotter {
     pub field_limit: usize,
     /// Learners, if this server may have any.
     pub peers: Option<PeerLinks>,
+    /// Where its times go.
+    pub metrics: Arc<Metrics>,
+    /// Real time.
+    pub clock: Clock,
     /// Learners that wait for a snapshot, and since how many attempts.
     pub waiting: Vec<Waiting>,
 }
@@ -145,7 +151,7 @@ impl Snapshotter {
 
     fn write(&self, mut frozen: Frozen, asked: Vec<Asked>) {
         let _alone = self.durable.files();
-        let zxid = frozen.zxid();
+        let (zxid, began) = (frozen.zxid(), self.clock.stamp());
         let written = self.write_file(&mut frozen);
         for asked in asked {
             let written = written.as_ref().ok().cloned().flatten();
@@ -155,6 +161,9 @@ impl Snapshotter {
         match written {
             Ok(None) => tracing::info!("the snapshot at {zxid} is given up: the history changes"),
             Ok(Some(written)) => {
+                self.metrics
+                    .snapshottime
+                    .record_ms(self.clock.stamp() - began);
                 let path = written.path.display();
                 tracing::info!("{path}: snapshot written, {} bytes", written.bytes);
             }

@@ -19,8 +19,10 @@ use super::commit_loop::{CommitLoop, Ensemble, Wanted};
 use super::data_lock::{DataLock, LockError};
 use super::durable::Durable;
 use super::ensemble::{self, Ports};
+use super::log_instruments::LogInstruments;
 use super::log_reader::LogReading;
 use super::log_writer::{DiskChain, LogQueue};
+use super::loop_instruments::LoopInstruments;
 use super::mailbox::{Mailbox, Message};
 use super::ports::{Complaints, ListenError};
 use super::snapshotter::Snapshotter;
@@ -35,6 +37,7 @@ use crate::base::{Mono, Now};
 use crate::client_port::throttle::{BucketOptions, ConnectionThrottle, Weights};
 use crate::client_port::{self, BindError, ClientPort, Listener, Stop};
 use crate::config::{Config, HostPort, limits};
+use crate::metrics::Metrics;
 use crate::prep::PrepOptions;
 use crate::replica::gate::Gate;
 use crate::replica::large::LargeRequests;
@@ -114,12 +117,12 @@ impl Server {
         }
         dirs.prepare(&*disk, config.datadir_autocreate)?;
         let locks = lock(&dirs)?;
-        let mut recovered = recover(&disk, &dirs, &config)?;
+        let counters = Arc::new(Counters::default());
+        let mut recovered = recover(&disk, &dirs, &config, &counters.metrics)?;
         let mut past = Past::of(&config, &disk, &dirs, &mut recovered)?;
 
         let auth = auth_options(&config);
         let gate = Arc::new(gate(&config, recovered.tree, auth.clone()));
-        let counters = Arc::new(Counters::default());
         let mailbox = Arc::new(Mailbox::default());
         let now = clock.now();
         let admin = Arc::new(Admin::new(
@@ -135,7 +138,7 @@ impl Server {
         let log = Arc::new(LogQueue::default());
         let ports = open_ports(&config, &mailbox, &log).await?;
         let options = replica_options(&config, auth);
-        let replica = past.replica(options, &gate, counters, now);
+        let replica = past.replica(options, &gate, counters.clone(), now);
         let parts = Parts {
             config: &config,
             disk: &disk,
@@ -143,6 +146,7 @@ impl Server {
             gate: &gate,
             mailbox: &mailbox,
             ports: ports.as_ref(),
+            metrics: counters.metrics.clone(),
             durable: past.durable.clone(),
             log: log.clone(),
             clock,
@@ -258,8 +262,22 @@ fn tree_options(config: &Config) -> TreeOptions {
     }
 }
 
-fn recover(disk: &Arc<dyn Disk>, dirs: &Dirs, config: &Config) -> Result<Recovered, StorageError> {
-    let recovered = storage::recover(disk, dirs, &recover_options(config))?;
+/// Source: `ZKDatabase.loadDataBase`, `FileTxnSnapLog.restore`.
+fn recover(
+    disk: &Arc<dyn Disk>,
+    dirs: &Dirs,
+    config: &Config,
+    metrics: &Metrics,
+) -> Result<Recovered, StorageError> {
+    let (clock, began) = (Clock, Clock.stamp());
+    let mut loaded = began;
+    let options = recover_options(config);
+    let recovered = storage::recover_telling(disk, dirs, &options, &mut || loaded = clock.stamp())?;
+    let end = clock.stamp();
+    metrics.startup_snap_load_time.record_ms(loaded - began);
+    metrics.startup_txns_loaded.record(recovered.replayed);
+    metrics.startup_txns_load_time.record_ms(end - loaded);
+    metrics.dbinittime.record_ms(end - began);
     for note in &recovered.notes {
         tracing::warn!("{note}");
     }
@@ -398,6 +416,7 @@ fn replica_options(config: &Config, auth: AuthOptions) -> ReplicaOptions {
             max_wait: config.throttled_op_wait_time,
         },
         reply_backlog_bytes: limits::OUTBOX_REPLY_BYTES,
+        slow_request: config.request_warning_threshold,
     }
 }
 
@@ -587,6 +606,7 @@ struct Parts<'a> {
     gate: &'a Arc<Gate>,
     mailbox: &'a Arc<Mailbox>,
     ports: Option<&'a Ports>,
+    metrics: Arc<Metrics>,
     durable: Arc<Durable>,
     log: Arc<LogQueue>,
     clock: Clock,
@@ -621,6 +641,7 @@ impl Parts<'_> {
             ensemble,
             clock: self.clock,
             wanted: Wanted::default(),
+            instruments: LoopInstruments::new(self.metrics.clone()),
         };
         threads.push(commit_loop.start()?);
         Ok((threads, log_thread))
@@ -651,6 +672,7 @@ impl Parts<'_> {
             policy: SnapPolicy::new(config.snap_count, size_limit, &mut draw),
             slow_sync: config.fsync_warning_threshold,
             clock: self.clock,
+            instruments: LogInstruments::new(self.metrics.clone(), config.member.is_some()),
         }
     }
 
@@ -664,6 +686,8 @@ impl Parts<'_> {
             mailbox: self.mailbox.clone(),
             field_limit: self.config.jute_buffer_max(),
             peers: self.ports.map(|ports| ports.peers.clone()),
+            metrics: self.metrics.clone(),
+            clock: self.clock,
             waiting: Vec::new(),
         }
     }

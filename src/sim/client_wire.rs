@@ -228,6 +228,7 @@ impl World {
                     request,
                     ids,
                     received: now,
+                    arrived: Default::default(),
                     large: None,
                 };
                 self.put_in(server, boot, input);

@@ -119,6 +119,7 @@ impl World {
             },
             throttle: ThrottleOptions::default(),
             reply_backlog_bytes: 1 << 16,
+            slow_request: None,
         }
     }
 

@@ -42,7 +42,9 @@ pub use names::{
     Dirs, INITIALIZE, VERSION_DIR, log_name, logs, received_name, snapshot_name, snapshots,
 };
 pub use os_disk::OsDisk;
-pub use recover::{Base, DigestReport, RecoverOptions, Recovered, Rewound, recover, rewind};
+pub use recover::{
+    Base, DigestReport, RecoverOptions, Recovered, Rewound, recover, recover_telling, rewind,
+};
 pub use truncate::{Truncated, Truncation, truncate_to};
 
 #[cfg(test)]

@@ -120,11 +120,25 @@ pub fn recover(
     dirs: &Dirs,
     options: &RecoverOptions,
 ) -> Result<Recovered, StorageError> {
+    recover_telling(disk, dirs, options, &mut || ())
+}
+
+/// As [`recover`]; says when the snapshot is loaded and the log's turn comes.
+///
+/// # Errors
+/// As [`recover`].
+pub fn recover_telling(
+    disk: &Arc<dyn Disk>,
+    dirs: &Dirs,
+    options: &RecoverOptions,
+    snapshot_loaded: &mut dyn FnMut(),
+) -> Result<Recovered, StorageError> {
     dirs.prepare(disk.as_ref(), options.create_dirs)?;
     let marker = dirs.initialize_marker();
     let marked = disk.open(&marker).is_ok();
     let notes = intent::resume(disk.as_ref(), dirs, &options.tree)?;
     let mut start = Start::find(disk.as_ref(), dirs, options, Zxid(i64::MAX))?;
+    snapshot_loaded();
     let logs = names::sorted(disk.as_ref(), &dirs.log, names::parse_log)?;
     let mut replay = Replay::new(disk.as_ref(), &mut start, options, Zxid(i64::MAX));
     replay.notes = notes;

@@ -622,6 +622,7 @@ impl Ensemble {
             request,
             ids: conn.identities(),
             received: self.now.mono,
+            arrived: Default::default(),
             large: None,
         };
         self.hand(id, input);

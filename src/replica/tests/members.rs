@@ -248,6 +248,7 @@ fn a_lost_leader_costs_a_learners_clients_their_connections_and_nothing_is_answe
         request: create("/late"),
         ids: conn.identities(),
         received: Mono(0),
+        arrived: Default::default(),
         large: None,
     };
     ensemble.members[&id].counters.in_loop(1);

@@ -128,6 +128,7 @@ impl World {
             request,
             ids: conn.identities(),
             received: self.now.mono,
+            arrived: Default::default(),
             large: None,
         };
         self.replica.step(self.now, input);
@@ -177,6 +178,7 @@ fn options_of(throttle: ThrottleOptions, reply_backlog_bytes: usize) -> ReplicaO
         },
         throttle,
         reply_backlog_bytes,
+        slow_request: None,
     }
 }
 

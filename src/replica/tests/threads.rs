@@ -119,6 +119,7 @@ fn a_read_beside_the_loop_overtakes_no_reply() {
                     request: set("/a"),
                     ids: conn.identities(),
                     received: now.mono,
+                    arrived: Default::default(),
                     large: None,
                 };
                 to_loop.send(input).unwrap();

@@ -31,7 +31,7 @@ mod writer;
 pub use entries::{Entries, Entry};
 pub use reader::{End, LogReader, Record, Step, scan};
 pub use truncate::{TruncateReport, cut_file, holds, truncate};
-pub use writer::{LogOptions, LogWriter, SyncReport};
+pub use writer::{LogOptions, LogWriter, SyncReport, Waiting};
 
 /// Bytes of a record around its payload.
 const RECORD_OVERHEAD: usize = 13;

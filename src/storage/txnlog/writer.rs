@@ -70,6 +70,15 @@ pub struct LogWriter {
     failed: bool,
 }
 
+/// A wait until what was written is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// Everything is written; the sync begins.
+    Begins,
+    /// It is over.
+    Ends,
+}
+
 /// Records for one file.
 struct Run {
     /// Where they begin a file: its first zxid.
@@ -138,6 +147,17 @@ impl LogWriter {
     /// unknown what a failed sync has left on disk.
     /// Source: `FileTxnLog.commit`.
     pub fn sync(&mut self) -> Result<SyncReport, StorageError> {
+        self.sync_telling(&mut |_| ())
+    }
+
+    /// As [`LogWriter::sync`], and tells of each wait for the disk.
+    ///
+    /// # Errors
+    /// As [`LogWriter::sync`].
+    pub fn sync_telling(
+        &mut self,
+        tell: &mut dyn FnMut(Waiting),
+    ) -> Result<SyncReport, StorageError> {
         if self.failed {
             return Err(StorageError::Stopped {
                 path: self.dir.clone(),
@@ -154,7 +174,7 @@ impl LogWriter {
                 report.new_files += 1;
                 self.begin_file(first)?;
             }
-            self.write(&run)?;
+            self.write(&run, tell)?;
             if run.bytes.capacity() <= SPARE_MAX {
                 run.bytes.clear();
                 self.spare = run.bytes;
@@ -256,7 +276,7 @@ impl LogWriter {
         Ok(())
     }
 
-    fn write(&mut self, run: &Run) -> Result<(), StorageError> {
+    fn write(&mut self, run: &Run, tell: &mut dyn FnMut(Waiting)) -> Result<(), StorageError> {
         let Some(log) = &mut self.file else {
             return Err(StorageError::Stopped {
                 path: self.dir.clone(),
@@ -276,6 +296,7 @@ impl LogWriter {
             return Ok(());
         }
         let begun = run.begins_file.is_some();
+        tell(Waiting::Begins);
         let synced = if begun {
             log.file.sync_all()
         } else {
@@ -287,6 +308,7 @@ impl LogWriter {
                 .sync_dir(&self.dir)
                 .map_err(|error| StorageError::io("sync", &self.dir, error))?;
         }
+        tell(Waiting::Ends);
         Ok(())
     }
 }

@@ -1,0 +1,389 @@
+//! What a server measures of its requests while it steps.
+//!
+//! Times come with [`Replica::set_stamp`](super::Replica::set_stamp), once for many requests: nothing is read from a
+//! clock here, and without that call every time is zero. What many threads share is written once per round of the
+//! loop; what repeats is added up before.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jute::Op;
+use jute::txn::{LoggedTxn, Txn, TxnHeader};
+
+use super::queue::Entry;
+use super::slow::{SlowRequests, Stages};
+use crate::base::{Mono, Stamp, WallMs, Zxid};
+use crate::metrics::{Batch, LastKey, Metrics, Stage};
+use crate::zab::io::{LinkId, Role};
+use crate::zab::packet::FromLeader;
+
+/// What was done since the last look, for whoever knows how long it took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Writes judged.
+    pub judged: u64,
+    /// Transactions applied.
+    pub applied: u64,
+    /// Of these, writes of this server's clients.
+    pub own: u64,
+    /// Reads answered behind writes of their session.
+    pub riders: u64,
+}
+
+/// Where the measurements of one server go.
+#[derive(Debug)]
+pub(super) struct Measures {
+    pub metrics: Arc<Metrics>,
+    pub slow: SlowRequests,
+    pub work: Work,
+    at: Stamp,
+    batches: Batches,
+    /// The namespace that was written to last.
+    written: LastKey,
+    /// The one that was read in last.
+    read: LastKey,
+    /// Positions handed to the log, each the last one at its time, oldest first.
+    appended: VecDeque<(Zxid, Stamp)>,
+    /// Positions that became durable here, likewise.
+    logged: VecDeque<(Zxid, Stamp)>,
+    without_leader: Option<Mono>,
+    electing: Option<Mono>,
+    synchronizing: Option<Mono>,
+    /// Learners that are being brought up to date, and whether by a snapshot.
+    syncing: BTreeMap<LinkId, bool>,
+}
+
+/// Values on their way to summaries.
+#[derive(Debug, Default)]
+struct Batches {
+    read: Batch,
+    update: Batch,
+    queue: Batch,
+    propagation: Batch,
+    commit_propagation: Batch,
+    quorum_ack: Batch,
+    write_wait: Batch,
+    read_wait: Batch,
+    proposal: Batch,
+}
+
+impl Measures {
+    pub fn new(metrics: Arc<Metrics>, slow: Option<Duration>) -> Self {
+        Measures {
+            metrics,
+            slow: SlowRequests::new(slow),
+            work: Work::default(),
+            at: Stamp::default(),
+            batches: Batches::default(),
+            written: LastKey::default(),
+            read: LastKey::default(),
+            appended: VecDeque::new(),
+            logged: VecDeque::new(),
+            without_leader: None,
+            electing: None,
+            synchronizing: None,
+            syncing: BTreeMap::new(),
+        }
+    }
+
+    /// From now on this is the time.
+    pub fn set_stamp(&mut self, at: Stamp) {
+        self.at = at;
+    }
+
+    /// The time of the present inputs.
+    pub fn at(&self) -> Stamp {
+        self.at
+    }
+
+    /// Hands everything over that was added up.
+    pub fn flush(&mut self, now: Mono) {
+        let (metrics, batches) = (&self.metrics, &mut self.batches);
+        batches.read.flush(&metrics.readlatency);
+        batches.update.flush(&metrics.updatelatency);
+        batches.queue.flush(&metrics.prep_processor_queue_time_ms);
+        batches.propagation.flush(&metrics.propagation_latency);
+        batches
+            .commit_propagation
+            .flush(&metrics.commit_propagation_latency);
+        batches.quorum_ack.flush(&metrics.quorum_ack_latency);
+        batches.write_wait.flush(&metrics.write_commitproc_time_ms);
+        batches.read_wait.flush(&metrics.read_commitproc_time_ms);
+        batches.proposal.flush(&metrics.proposal_latency);
+        self.slow.settle(now);
+    }
+
+    /// The loop took a request that arrived at `arrived`.
+    pub fn took(&mut self, arrived: Stamp) {
+        let waited = self.at - arrived;
+        self.metrics.request_stage_seconds[Stage::Queue].record(waited);
+        let metrics = &self.metrics;
+        self.batches
+            .queue
+            .record_ms(waited, &metrics.prep_processor_queue_time_ms);
+    }
+
+    /// A request got its answer.
+    pub fn answered(&mut self, op: Option<Op>, entry: &Entry, is_update: bool) {
+        let took = self.at - entry.arrived;
+        let waited = self.at - entry.taken;
+        let (metrics, batches) = (&self.metrics, &mut self.batches);
+        if let Some(op) = op {
+            metrics.request_seconds[op].record(took);
+        }
+        if is_update {
+            batches.update.record_ms(took, &metrics.updatelatency);
+            batches
+                .write_wait
+                .record_ms(waited, &metrics.write_commitproc_time_ms);
+        } else {
+            batches.read.record_ms(took, &metrics.readlatency);
+            batches
+                .read_wait
+                .record_ms(waited, &metrics.read_commitproc_time_ms);
+            self.work.riders += 1;
+        }
+        if entry.conn.outbox.is_closed() {
+            metrics.stale_replies.inc();
+        }
+    }
+
+    /// A record goes to the log.
+    pub fn append(&mut self, zxid: Zxid) {
+        note(&mut self.appended, zxid, self.at);
+    }
+
+    /// Everything up to `upto` is durable here.
+    pub fn log(&mut self, upto: Zxid) {
+        note(&mut self.logged, upto, self.at);
+    }
+
+    /// A transaction is about to be applied. `leads`: this server gave it its place, alone or for others.
+    pub fn apply(&mut self, header: &TxnHeader, leads: bool, learns: bool, wall: WallMs) {
+        self.work.applied += 1;
+        let zxid = Zxid(header.zxid);
+        for marks in [&mut self.appended, &mut self.logged] {
+            while marks.front().is_some_and(|(last, _)| *last < zxid) {
+                marks.pop_front();
+            }
+        }
+        let (metrics, batches) = (&self.metrics, &mut self.batches);
+        if leads && let Some((_, proposed)) = self.appended.front() {
+            metrics.request_stage_seconds[Stage::Quorum].record(self.at - *proposed);
+        }
+        // Leader and this server may not agree on the time.
+        let Ok(age) = u64::try_from(wall.0 - header.time) else {
+            return;
+        };
+        batches
+            .propagation
+            .record(age, &metrics.propagation_latency);
+        if learns {
+            batches
+                .commit_propagation
+                .record(age, &metrics.commit_propagation_latency);
+        } else if leads {
+            batches.quorum_ack.record(age, &metrics.quorum_ack_latency);
+        }
+    }
+
+    /// Where the time of the write went that is applied now.
+    pub fn stages_of_write(&self, entry: &Entry) -> Stages {
+        let appended = self.appended.front().map_or(entry.taken, |mark| mark.1);
+        let logged = self.logged.front().map_or(self.at, |mark| mark.1);
+        Stages::Write {
+            queue: entry.taken - entry.arrived,
+            order: appended - entry.taken,
+            log: logged - appended,
+            quorum: self.at - logged,
+        }
+    }
+
+    /// Where the time of the read went that is answered now.
+    pub fn stages_of_read(&self, entry: &Entry) -> Stages {
+        Stages::Read {
+            queue: entry.taken - entry.arrived,
+            behind: self.at - entry.taken,
+        }
+    }
+
+    /// A leader is looked for.
+    pub fn look(&mut self, now: Mono) {
+        self.metrics.looking_count.inc();
+        self.without_leader.get_or_insert(now);
+        self.electing.get_or_insert(now);
+        self.synchronizing = None;
+        self.appended.clear();
+        self.logged.clear();
+        self.syncing.clear();
+    }
+
+    /// A leader is found, or was known before.
+    pub fn elected(&mut self, now: Mono) {
+        if let Some(since) = self.electing.take() {
+            self.metrics.election_time.record_ms(now - since);
+        }
+    }
+
+    /// The leader's first word on what this server gets.
+    fn synchronize(&mut self, now: Mono) {
+        self.synchronizing.get_or_insert(now);
+    }
+
+    /// This server serves.
+    pub fn serve(&mut self, now: Mono, role: Role) {
+        self.elected(now);
+        let metrics = &self.metrics;
+        if let Some(since) = self.without_leader.take() {
+            metrics.unavailable_time.record_ms(now - since);
+            if role == Role::Leading {
+                metrics.leader_unavailable_time.record_ms(now - since);
+            }
+        }
+        if let Some(since) = self.synchronizing.take() {
+            match role {
+                Role::Following => metrics.follower_sync_time.record_ms(now - since),
+                Role::Observing => metrics.observer_sync_time.record_ms(now - since),
+                Role::Leading => {}
+            }
+        }
+    }
+
+    /// A packet of the leader came in; `serves`: after the synchronization.
+    pub fn hear(&mut self, now: Mono, wall: WallMs, packet: &FromLeader, serves: bool) {
+        match packet {
+            FromLeader::Diff(_) | FromLeader::Trunc(_) | FromLeader::Snap(_) => {
+                self.synchronize(now);
+            }
+            FromLeader::Proposal { txn, .. } if serves => {
+                let metrics = &self.metrics;
+                metrics.learner_proposal_received_count.inc();
+                let stamped = LoggedTxn::time_in(txn);
+                let age = stamped.and_then(|time| u64::try_from(wall.0 - time).ok());
+                if let Some(age) = age {
+                    self.batches.proposal.record(age, &metrics.proposal_latency);
+                }
+            }
+            FromLeader::Commit(_) | FromLeader::Inform { .. } if serves => {
+                self.metrics.learner_commit_received_count.inc();
+            }
+            _ => {}
+        }
+    }
+
+    /// A packet goes to a learner.
+    pub fn tell(&mut self, link: LinkId, packet: &FromLeader) {
+        match packet {
+            FromLeader::Snap(_) => self.begin_sync(link, true),
+            FromLeader::Diff(_) | FromLeader::Trunc(_) => self.begin_sync(link, false),
+            FromLeader::NewLeader { .. } => self.end_sync(link),
+            _ => {}
+        }
+    }
+
+    /// Source: `LearnerHandler.run`.
+    fn begin_sync(&mut self, link: LinkId, by_snapshot: bool) {
+        self.syncing.insert(link, by_snapshot);
+        match by_snapshot {
+            true => self.metrics.snap_count.inc(),
+            false => self.metrics.diff_count.inc(),
+        }
+        self.record_syncing(by_snapshot);
+    }
+
+    fn end_sync(&mut self, link: LinkId) {
+        if let Some(by_snapshot) = self.syncing.remove(&link) {
+            self.record_syncing(by_snapshot);
+        }
+    }
+
+    fn record_syncing(&self, by_snapshot: bool) {
+        let under_way = self.syncing.values().filter(|way| **way == by_snapshot);
+        let under_way = under_way.count() as u64;
+        match by_snapshot {
+            true => self.metrics.inflight_snap_count.record(under_way),
+            false => self.metrics.inflight_diff_count.record(under_way),
+        }
+    }
+
+    /// A learner's connection is over.
+    pub fn forget(&mut self, link: LinkId) {
+        self.syncing.remove(&link);
+    }
+
+    /// Something at `path` was read.
+    pub fn read(&mut self, path: &str, payload: u64) {
+        read_in(&self.metrics, &mut self.read, path, payload);
+    }
+
+    /// Something below `path` was written. Source: `DataTree.updateWriteStat`.
+    pub fn wrote(&mut self, path: &str, data: usize) {
+        if let Some(namespace) = namespace(path) {
+            let set = &self.metrics.write_per_namespace;
+            set.record(&mut self.written, namespace, utf16(path) + data as u64);
+        }
+    }
+
+    /// A transaction changed the tree. Source: `DataTree.createNode`, `deleteNode`, `setData`.
+    pub fn changed(&mut self, txn: &Txn) {
+        let bytes = |data: &Option<bytes::Bytes>| data.as_ref().map_or(0, bytes::Bytes::len);
+        let (path, data) = match txn {
+            Txn::Create(create) | Txn::Create2(create) => (&create.path, bytes(&create.data)),
+            Txn::CreateContainer(create) => (&create.path, bytes(&create.data)),
+            Txn::CreateTtl(create) => (&create.path, bytes(&create.data)),
+            Txn::Delete(delete) | Txn::DeleteContainer(delete) => (&delete.path, 0),
+            Txn::SetData(set) | Txn::Reconfig(set) => (&set.path, bytes(&set.data)),
+            Txn::Multi(parts) => {
+                if !parts.iter().any(|part| matches!(part, Txn::Error(_))) {
+                    parts.iter().for_each(|part| self.changed(part));
+                }
+                return;
+            }
+            Txn::CloseSession(Some(close)) => {
+                let paths = close.paths.as_deref().unwrap_or_default();
+                paths.iter().for_each(|path| self.wrote(path, 0));
+                return;
+            }
+            _ => return,
+        };
+        if let Some(path) = path {
+            self.wrote(path, data);
+        }
+    }
+}
+
+fn note(marks: &mut VecDeque<(Zxid, Stamp)>, zxid: Zxid, at: Stamp) {
+    match marks.back_mut() {
+        Some((last, when)) if *when == at => *last = zxid,
+        _ => marks.push_back((zxid, at)),
+    }
+}
+
+/// The first component of `path`; none of the root. Source: `PathUtils.getTopNamespace`.
+pub fn namespace(path: &str) -> Option<&str> {
+    let first = path.strip_prefix('/')?.split('/').next()?;
+    (!first.is_empty()).then_some(first)
+}
+
+/// Length as Java counts it.
+pub fn utf16(text: &str) -> u64 {
+    match text.is_ascii() {
+        true => text.len() as u64,
+        false => text.encode_utf16().count() as u64,
+    }
+}
+
+/// What a read adds to the namespace it reads in: path, payload and the length of a stat.
+///
+/// Source: `DataTree.updateReadStat`.
+pub fn read_in(metrics: &Metrics, last: &mut LastKey, path: &str, payload: u64) {
+    const STAT: u64 = 68;
+    if let Some(namespace) = namespace(path) {
+        let bytes = utf16(path) + payload + STAT;
+        metrics.read_per_namespace.record(last, namespace, bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests;
