@@ -10,6 +10,7 @@
 //! - [`tree`]: the znodes, one writer. [`watch`], [`session`], [`auth`]: who watches, lives, may.
 //!   [`prep`]: judges writes against the tree and what is pending.
 //! - [`storage`]: Java's files, through one narrow door to the disk.
+//! - [`doctor`]: what is wrong with a data folder, and how it is put right.
 //! - [`zab`]: the order of writes. A standalone server is a leader with a quorum of one; election,
 //!   packets and the choice of synchronization are there for ensembles and not used yet.
 //! - [`audit`]: what the audit log says of a request and its outcome.
@@ -33,6 +34,7 @@ pub mod cli;
 pub mod client;
 pub mod client_port;
 pub mod config;
+pub mod doctor;
 pub mod logging;
 pub mod metrics;
 pub mod prep;

@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("prep", &["base", "tree", "session", "auth"]),
     ("audit", &["base", "tree", "auth", "prep"]),
     ("storage", &["base", "config", "tree", "sim"]),
+    ("doctor", &["base", "config", "tree", "storage", "sim"]),
     ("zab", &["base"]),
     ("testkit", &[]),
     (

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::shell::{self, CliArgs};
-use super::{ask, backup, log, purge, restore, server, snapshot, upstream};
+use super::{ask, backup, doctor, log, purge, restore, server, snapshot, upstream};
 use crate::admin;
 
 /// A server that takes the place of Apache ZooKeeper.
@@ -43,6 +43,8 @@ enum Command {
     Snapshot(snapshot::SnapshotArgs),
     /// Remove old snapshots and logs, as zkCleanup.sh does.
     Purge(purge::PurgeArgs),
+    /// Say what is wrong with a data folder, Java's or ours, and put it right.
+    Doctor(doctor::DoctorArgs),
     /// Stand in for a class of Java's that a script starts.
     #[command(hide = true, disable_help_flag = true)]
     Upstream(upstream::UpstreamArgs),
@@ -62,6 +64,7 @@ pub fn main() -> ExitCode {
         Some(Command::Log(args)) => log::run(&args),
         Some(Command::Snapshot(args)) => snapshot::run(&args),
         Some(Command::Purge(args)) => purge::run(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Upstream(args)) => upstream::run(&args),
         Some(Command::Version) => {
             println!("{}", admin::version());
