@@ -243,8 +243,8 @@ fn dangling(recovered: &Recovered, dirs: &Dirs) -> Option<Finding> {
         severity: Severity::Error,
         path: path.clone(),
         what: format!(
-            "{count} znodes name an ACL list that is neither in the snapshot nor in the log; Java fails whenever one of \
-             them is used"
+            "{count} znodes name an ACL list that is neither in the snapshot nor in the log; Java fails whenever one \
+             of them is used"
         ),
         remedy: format!(
             "a snapshot {} is written in which nobody but the super user may do anything with them; set their ACLs as \
