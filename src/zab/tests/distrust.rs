@@ -1,4 +1,4 @@
-//! A learner whose log cannot be cut where a leader wants it says that it has nothing, and takes nothing but a snapshot.
+//! A learner whose log cannot be cut where a leader wants it says that it has nothing, and takes only a snapshot.
 
 use std::time::Duration;
 
