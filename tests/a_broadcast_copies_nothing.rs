@@ -113,7 +113,7 @@ impl Ensemble {
             Effect::Dial { leader } => return self.connect(server, leader),
             Effect::ToLeader { link, packet } => return self.send_up((server, link), packet),
             Effect::ToLearner { link, packet } => {
-                let sent = packet.encode();
+                let sent = packet.clone().encode();
                 if let (FromLeader::Proposal { .. }, Some(data)) = (&packet, &sent.data) {
                     self.payloads.push(data.as_ptr());
                 }
@@ -213,6 +213,7 @@ fn a_write_is_encoded_once_for_every_disk_and_every_link() {
     let payload = payload.freeze();
     let encoded = payload.as_ptr();
     let before = BYTES.get();
+    let txn = Box::new(txn);
     let proposal = Proposal { zxid, txn, payload };
     ensemble.with(leader, |peer, now| peer.propose(now, proposal));
     ensemble.run();

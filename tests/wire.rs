@@ -134,7 +134,7 @@ fn learner(name: &str, stream: &mut BytesMut, again: &mut BytesMut, met: &mut Me
         let packet = take_packet(stream, LIMIT).unwrap().unwrap();
         let said = FromLearner::decode(packet).unwrap_or_else(|error| panic!("{name}: {error}"));
         count(met, &said);
-        said.encode().write(&mut Writer::for_file(again));
+        said.clone().encode().write(&mut Writer::for_file(again));
     }
 }
 
@@ -143,7 +143,7 @@ fn leader(name: &str, stream: &mut BytesMut, again: &mut BytesMut, met: &mut Met
         let packet = take_packet(stream, LIMIT).unwrap().unwrap();
         let said = FromLeader::decode(packet).unwrap_or_else(|error| panic!("{name}: {error}"));
         count(met, &said);
-        said.encode().write(&mut Writer::for_file(again));
+        said.clone().encode().write(&mut Writer::for_file(again));
         match said {
             FromLeader::Proposal { zxid, txn }
             | FromLeader::Inform { zxid, txn }

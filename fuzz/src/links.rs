@@ -56,10 +56,16 @@ pub fn quorum_link(input: &[u8]) {
 
 fn both_ways(packet: QuorumPacket) {
     if let Ok(said) = FromLeader::decode(packet.clone()) {
-        assert_eq!(FromLeader::decode(over_the_wire(&said.encode())), Ok(said));
+        assert_eq!(
+            FromLeader::decode(over_the_wire(&said.clone().encode())),
+            Ok(said)
+        );
     }
     if let Ok(said) = FromLearner::decode(packet) {
-        assert_eq!(FromLearner::decode(over_the_wire(&said.encode())), Ok(said));
+        assert_eq!(
+            FromLearner::decode(over_the_wire(&said.clone().encode())),
+            Ok(said)
+        );
     }
 }
 

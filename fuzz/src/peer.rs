@@ -345,7 +345,14 @@ impl World {
                 };
                 let payload = payload(zxid.0, 0);
                 if let Ok(txn) = LoggedTxn::read(payload.clone()) {
-                    self.peer.propose(self.now, Proposal { zxid, txn, payload });
+                    self.peer.propose(
+                        self.now,
+                        Proposal {
+                            zxid,
+                            txn: Box::new(txn),
+                            payload,
+                        },
+                    );
                 }
             }
             Some(_) if a & 7 == 7 => self.peer.revalidate(Touch {

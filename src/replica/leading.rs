@@ -83,7 +83,11 @@ impl Replica {
             .stats
             .proposal_size
             .record(payload.len());
-        let proposal = Proposal { zxid, txn, payload };
+        let proposal = Proposal {
+            zxid,
+            txn: Box::new(txn),
+            payload,
+        };
         self.peer.propose(now.mono, proposal);
         Mark::Zxid(zxid)
     }

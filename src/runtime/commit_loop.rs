@@ -15,6 +15,7 @@ use super::log_reader::LogJob;
 use super::log_writer::LogQueue;
 use super::loop_instruments::{Kind, LoopInstruments};
 use super::mailbox::{Mailbox, Message};
+use super::peer_links::Round;
 use super::snapshotter::{Asked, SnapshotJob};
 use crate::base::{Mono, Now};
 use crate::replica::{DiskOp, Input, Output, Replica, RestoreRefused};
@@ -153,6 +154,11 @@ impl CommitLoop {
     /// Hands out everything the replica owes. The disk is told first: it takes longest.
     fn carry_out(&mut self, outputs: &mut Vec<Output>, ops: &mut Vec<DiskOp>) {
         self.replica.take_outputs(outputs);
+        let ports = self
+            .ensemble
+            .as_ref()
+            .map(|ensemble| ensemble.ports.clone());
+        let mut round = ports.as_ref().map(|ports| ports.peers.round());
         for output in outputs.drain(..) {
             match output {
                 Output::Disk(op) => ops.push(op),
@@ -167,8 +173,8 @@ impl CommitLoop {
                 }
                 Output::Discard(tree) => self.snapshot_job(SnapshotJob::Discard(tree)),
                 other => {
-                    if let Some(ensemble) = &self.ensemble {
-                        ensemble.carry_out(other);
+                    if let (Some(ensemble), Some(round)) = (&self.ensemble, &mut round) {
+                        ensemble.carry_out(other, round);
                     }
                 }
             }
@@ -176,8 +182,8 @@ impl CommitLoop {
         if !ops.is_empty() {
             self.log.push_all(ops, self.clock.stamp());
         }
-        if let Some(ensemble) = &self.ensemble {
-            ensemble.ports.peers.flush();
+        if let Some(round) = round {
+            round.flush();
         }
     }
 
@@ -188,7 +194,7 @@ impl CommitLoop {
         };
         let current = ports.peers.is_current(link);
         if !current {
-            ports.peers.close(link);
+            ports.peers.refuse(link);
         }
         current
     }
@@ -214,7 +220,7 @@ impl CommitLoop {
 }
 
 impl Ensemble {
-    fn carry_out(&self, output: Output) {
+    fn carry_out(&self, output: Output, round: &mut Round<'_>) {
         let Ports { election, peers } = &self.ports;
         let read = |job| {
             // The thread outlives the loop.
@@ -223,11 +229,11 @@ impl Ensemble {
         match output {
             Output::Notify { to, notification } => election.notify(to, &notification),
             Output::Dial { leader } => peers.dial(leader),
-            Output::ToLearner { link, packet } => peers.to_learner(link, &packet),
-            Output::ToLeader { link, packet } => peers.to_leader(link, &packet),
-            Output::Close { link } => peers.close(link),
+            Output::ToLearner { link, packet } => round.to_learner(link, packet),
+            Output::ToLeader { link, packet } => round.to_leader(link, packet),
+            Output::Close { link } => round.close(link),
             Output::ReportDrained { link } => peers.report_drained(link),
-            Output::StreamSnapshot { link } => peers.stream_snapshot(link),
+            Output::StreamSnapshot { link } => round.stream_snapshot(link),
             Output::ReadLog { link, after, upto } => read(LogJob::Read { link, after, upto }),
             Output::ProbeLog { link, learner } => read(LogJob::Probe { link, learner }),
             Output::Disk(_)

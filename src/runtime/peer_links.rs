@@ -27,7 +27,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use jute::quorum::QuorumPacket;
 use parking_lot::Mutex;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -38,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::link::{Link, Side, refused};
+use self::outgoing::Outgoing;
 pub use self::outgoing::SnapshotSource;
 use super::log_writer::LogQueue;
 use super::mailbox::{Mailbox, Message};
@@ -93,8 +93,6 @@ struct Shared {
     links: Mutex<BTreeMap<LinkId, Arc<Link>>>,
     /// The next connection's number.
     next: AtomicU64,
-    /// Those that something was queued for in this round of the commit loop.
-    unflushed: Mutex<Vec<Arc<Link>>>,
     dial: Mutex<Dial>,
     stop: CancellationToken,
     complaints: Complaints,
@@ -121,7 +119,6 @@ impl PeerLinks {
             mailbox,
             links: Mutex::default(),
             next: AtomicU64::new(1),
-            unflushed: Mutex::default(),
             dial: Mutex::new(Dial {
                 attempt: stop.child_token(),
                 link: None,
@@ -141,40 +138,18 @@ impl PeerLinks {
         links
     }
 
-    /// Queues a packet for a learner.
-    pub fn to_learner(&self, link: LinkId, packet: &FromLeader) {
-        self.queue(link, &packet.encode());
-    }
-
-    /// Queues a packet for the leader.
-    pub fn to_leader(&self, link: LinkId, packet: &FromLearner) {
-        self.queue(link, &packet.encode());
-    }
-
-    fn queue(&self, link: LinkId, packet: &QuorumPacket) {
-        let Some(link) = self.shared.link(link) else {
-            return;
-        };
-        let fits = link.outgoing.lock().push(packet);
-        if !fits {
-            return link.fail(&self.shared, "it takes less than there is to send");
-        }
-        self.shared.touch(link);
-    }
-
-    /// Sends what was queued since the last time, or has it sent.
-    pub fn flush(&self) {
-        for link in self.shared.unflushed.lock().drain(..) {
-            link.unflushed.store(false, Ordering::Release);
-            link.flush(&self.shared);
+    /// Begins a round of the commit loop, the only one that sends.
+    pub fn round(&self) -> Round<'_> {
+        Round {
+            shared: &self.shared,
+            used: Vec::new(),
+            next: 0,
         }
     }
 
-    /// Closes a connection, once what waits is sent or a moment has passed. Nothing is heard of it any more.
-    pub fn close(&self, link: LinkId) {
-        if let Some(link) = self.shared.forget(link) {
-            link.close();
-        }
+    /// Closes a connection that nothing was sent over yet.
+    pub fn refuse(&self, link: LinkId) {
+        self.round().close(link);
     }
 
     /// Reports [`Input::Drained`] once little is left of what waits now.
@@ -190,18 +165,6 @@ impl PeerLinks {
         if let Some(link) = self.shared.link(link) {
             *link.snapshot.lock() = Some(snapshot);
         }
-    }
-
-    /// Queues the snapshot that was kept.
-    pub fn stream_snapshot(&self, link: LinkId) {
-        let Some(link) = self.shared.link(link) else {
-            return;
-        };
-        let Some(snapshot) = link.snapshot.lock().take() else {
-            return link.fail(&self.shared, "there is no snapshot for it");
-        };
-        link.outgoing.lock().push_snapshot(snapshot);
-        self.shared.touch(link);
     }
 
     /// Connects to `leader`; gives up what was being dialled before.
@@ -337,6 +300,104 @@ impl PeerLinks {
     }
 }
 
+/// What one round of the commit loop sends: nothing goes out before its end.
+///
+/// It looks a connection up once, however many packets go over it.
+pub struct Round<'a> {
+    shared: &'a Shared,
+    /// Those that something was queued for.
+    used: Vec<Arc<Link>>,
+    /// Place of the one that is likely to be next: a leader sends each packet to all of them in turn.
+    next: usize,
+}
+
+impl Round<'_> {
+    /// Queues a packet for a learner.
+    pub fn to_learner(&mut self, link: LinkId, packet: FromLeader) {
+        let packet = packet.encode();
+        self.queue(link, |outgoing| outgoing.push(&packet));
+    }
+
+    /// Queues a packet for the leader.
+    pub fn to_leader(&mut self, link: LinkId, packet: FromLearner) {
+        match packet {
+            FromLearner::Request(request) => {
+                self.queue(link, |outgoing| {
+                    outgoing.push_with(|out| request.write(out))
+                });
+            }
+            packet => {
+                let packet = packet.encode();
+                self.queue(link, |outgoing| outgoing.push(&packet));
+            }
+        }
+    }
+
+    /// Queues the snapshot that was kept.
+    pub fn stream_snapshot(&mut self, link: LinkId) {
+        let Some(found) = self.shared.link(link) else {
+            return;
+        };
+        match found.snapshot.lock().take() {
+            Some(snapshot) => self.queue(link, |outgoing| {
+                outgoing.push_snapshot(snapshot);
+                true
+            }),
+            None => found.fail(self.shared, "there is no snapshot for it"),
+        }
+    }
+
+    /// Closes a connection, once what waits is sent or a moment has passed. Nothing is heard of it any more.
+    pub fn close(&mut self, link: LinkId) {
+        self.used.retain(|used| {
+            let other = used.id != link;
+            if !other {
+                used.flush(self.shared);
+            }
+            other
+        });
+        if let Some(link) = self.shared.forget(link) {
+            link.close();
+        }
+    }
+
+    /// Sends what was queued, or has it sent.
+    pub fn flush(self) {
+        for link in self.used {
+            link.flush(self.shared);
+        }
+    }
+
+    fn queue(&mut self, link: LinkId, push: impl FnOnce(&mut Outgoing) -> bool) {
+        let Some(place) = self.place(link) else {
+            return;
+        };
+        let fits = push(&mut self.used[place].outgoing.lock());
+        if !fits {
+            let link = self.used.swap_remove(place);
+            link.fail(self.shared, "it takes less than there is to send");
+        }
+    }
+
+    fn place(&mut self, link: LinkId) -> Option<usize> {
+        let (before, after) = self.used.split_at(self.next.min(self.used.len()));
+        let wanted = |used: &Arc<Link>| used.id == link;
+        let found = match after.iter().position(wanted) {
+            Some(place) => Some(before.len() + place),
+            None => before.iter().position(wanted),
+        };
+        let place = match found {
+            Some(place) => place,
+            None => {
+                self.used.push(self.shared.link(link)?);
+                self.used.len() - 1
+            }
+        };
+        self.next = place + 1;
+        Some(place)
+    }
+}
+
 impl Shared {
     fn link(&self, link: LinkId) -> Option<Arc<Link>> {
         self.links.lock().get(&link).cloned()
@@ -351,13 +412,6 @@ impl Shared {
 
     fn forget(&self, link: LinkId) -> Option<Arc<Link>> {
         self.links.lock().remove(&link)
-    }
-
-    /// Has it woken at the end of the round.
-    fn touch(&self, link: Arc<Link>) {
-        if !link.unflushed.swap(true, Ordering::AcqRel) {
-            self.unflushed.lock().push(link);
-        }
     }
 
     fn complain(&self, remote: SocketAddr, why: impl std::fmt::Display) {

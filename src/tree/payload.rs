@@ -4,7 +4,7 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::{self, NonNull};
 use std::slice;
 
-/// Immutable name and data, and what the last setData left in the stat. Eight bytes wide, also as
+/// Name and data, and what the last setData left in the stat. Eight bytes wide, also as
 /// an `Option`.
 ///
 /// A `Box<[u8]>` would be sixteen bytes in every slot and a `Box<Vec<u8>>` two allocations, hence
@@ -41,7 +41,7 @@ struct Head {
     end: usize,
 }
 
-// SAFETY: a payload owns its allocation alone and never changes it after construction.
+// SAFETY: a payload owns its allocation alone, and changes it only through an exclusive reference.
 unsafe impl Send for Payload {}
 // SAFETY: as above; shared references only read.
 unsafe impl Sync for Payload {}
@@ -81,6 +81,28 @@ impl Payload {
                 .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
             Payload(start)
         }
+    }
+
+    /// Puts data and edit in the place of others that take as many bytes. False, and nothing is changed, if what is
+    /// here has another length or no edit, or one is null.
+    pub fn overwrite(&mut self, data: Option<&[u8]>, edit: Edit) -> bool {
+        let (head, bytes) = (self.head(), data.unwrap_or_default());
+        let same_flags = head.flags & (DATA | EDITED) == DATA | EDITED && data.is_some();
+        if !same_flags || head.data_len != bytes.len() {
+            return false;
+        }
+        let at = head.body() + head.name_len;
+        // SAFETY: the flags say that an edit stands behind the lengths, and the lengths say that so much data stands
+        // behind the name; `self` is borrowed exclusively, so `bytes` lies elsewhere.
+        unsafe {
+            let start = self.0.add(head.end);
+            start.cast().write_unaligned(edit.mzxid);
+            start.add(8).cast().write_unaligned(edit.mtime);
+            start.add(16).cast().write_unaligned(edit.version);
+            let to = self.0.add(at).as_ptr();
+            to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        }
+        true
     }
 
     /// The last component of the path, empty for the root.
@@ -217,6 +239,28 @@ mod tests {
             assert_eq!(payload.edit(), None);
         }
         assert_eq!(Payload::new("", None, None).name(), "");
+    }
+
+    #[test]
+    fn data_is_overwritten_only_by_data_of_its_length() {
+        let edit = |mzxid| Edit {
+            mzxid,
+            mtime: -mzxid,
+            version: 3,
+        };
+        let mut payload = Payload::new("name", Some(b"old"), Some(edit(1)));
+        for other in [None, Some(&b""[..]), Some(b"long")] {
+            assert!(!payload.overwrite(other, edit(2)));
+        }
+        let same = |payload: &Payload, data: &[u8], by| {
+            assert_eq!(payload.name(), "name");
+            assert_eq!((payload.data(), payload.edit()), (Some(data), Some(by)));
+        };
+        same(&payload, b"old", edit(1));
+        assert!(payload.overwrite(Some(b"new"), edit(2)));
+        same(&payload, b"new", edit(2));
+        assert!(!Payload::new("", None, Some(edit(1))).overwrite(None, edit(2)));
+        assert!(!Payload::new("", Some(b"a"), None).overwrite(Some(b"b"), edit(2)));
     }
 
     #[test]

@@ -120,6 +120,16 @@ impl Slot {
         })
     }
 
+    /// Puts new data in without asking for memory, if it takes as much as what was there.
+    pub fn overwrite(&mut self, data: Option<&[u8]>, edit: Edit, crc: u32) -> bool {
+        let payload = self.payload.as_mut();
+        let done = payload.is_some_and(|payload| payload.overwrite(data, edit));
+        if done {
+            self.crc = crc;
+        }
+        done
+    }
+
     /// Puts new data in and returns the bytes that were there.
     pub fn set(&mut self, data: Option<&[u8]>, edit: Edit, crc: u32) -> Option<Payload> {
         let payload = Payload::new(self.name(), data, Some(edit));

@@ -131,8 +131,11 @@ impl Tree {
         self.data_size -= slot.data_len() as u64;
         self.data_size += data.map_or(0, <[u8]>::len) as u64;
         let edit = edit.unwrap_or(slot.edit());
-        let old = slot.set(data, edit, crc);
-        self.keep_payload(at, old);
+        // A view may need what is there now.
+        if self.view.is_some() || !slot.overwrite(data, edit, crc) {
+            let old = slot.set(data, edit, crc);
+            self.keep_payload(at, old);
+        }
         self.count_in(at, path);
     }
 

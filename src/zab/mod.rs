@@ -47,8 +47,8 @@ use crate::base::Zxid;
 pub struct Proposal {
     /// Where it stands.
     pub zxid: Zxid,
-    /// What it does, decoded.
-    pub txn: LoggedTxn,
+    /// What it does, decoded. Apart, because a proposal is moved often.
+    pub txn: Box<LoggedTxn>,
     /// The same as the log and the wire carry it.
     pub payload: Bytes,
 }

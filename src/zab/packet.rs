@@ -226,43 +226,41 @@ impl FromLeader {
     }
 
     /// The packet as Java's leader writes it.
-    pub fn encode(&self) -> QuorumPacket {
+    pub fn encode(self) -> QuorumPacket {
         match self {
-            FromLeader::Proposal { zxid, txn } => packet(Kind::Proposal, *zxid, Some(txn.clone())),
-            FromLeader::Commit(zxid) => packet(Kind::Commit, *zxid, None),
-            FromLeader::Ping { last_proposed } => packet(Kind::Ping, *last_proposed, None),
+            FromLeader::Proposal { zxid, txn } => packet(Kind::Proposal, zxid, Some(txn)),
+            FromLeader::Commit(zxid) => packet(Kind::Commit, zxid, None),
+            FromLeader::Ping { last_proposed } => packet(Kind::Ping, last_proposed, None),
             FromLeader::Revalidated { session, valid } => {
                 let body = written(|w| {
                     w.i64(session.0);
-                    w.bool(*valid);
+                    w.bool(valid);
                 });
                 packet(Kind::Revalidate, NO_ZXID, Some(body))
             }
             FromLeader::Sync => packet(Kind::Sync, Zxid::ZERO, None),
-            FromLeader::Inform { zxid, txn } => packet(Kind::Inform, *zxid, Some(txn.clone())),
+            FromLeader::Inform { zxid, txn } => packet(Kind::Inform, zxid, Some(txn)),
             FromLeader::CommitAndActivate { zxid, leader } => {
                 let body = written(|w| w.i64(leader.0));
-                packet(Kind::CommitAndActivate, *zxid, Some(body))
+                packet(Kind::CommitAndActivate, zxid, Some(body))
             }
-            FromLeader::NewLeader { zxid, config } => {
-                packet(Kind::NewLeader, *zxid, config.clone())
-            }
+            FromLeader::NewLeader { zxid, config } => packet(Kind::NewLeader, zxid, config),
             FromLeader::UpToDate => packet(Kind::UpToDate, NO_ZXID, None),
-            FromLeader::Diff(zxid) => packet(Kind::Diff, *zxid, None),
-            FromLeader::Trunc(zxid) => packet(Kind::Trunc, *zxid, None),
-            FromLeader::Snap(zxid) => packet(Kind::Snap, *zxid, None),
+            FromLeader::Diff(zxid) => packet(Kind::Diff, zxid, None),
+            FromLeader::Trunc(zxid) => packet(Kind::Trunc, zxid, None),
+            FromLeader::Snap(zxid) => packet(Kind::Snap, zxid, None),
             FromLeader::LeaderInfo {
                 epoch,
                 protocol_version,
             } => {
-                let body = written(|w| w.i32(*protocol_version));
-                packet(Kind::LeaderInfo, Zxid::first_of(*epoch), Some(body))
+                let body = written(|w| w.i32(protocol_version));
+                packet(Kind::LeaderInfo, Zxid::first_of(epoch), Some(body))
             }
             FromLeader::InformAndActivate { zxid, leader, txn } => {
                 let mut body = BytesMut::with_capacity(8 + txn.len());
                 Writer::for_file(&mut body).i64(leader.0);
-                body.extend_from_slice(txn);
-                packet(Kind::InformAndActivate, *zxid, Some(body.freeze()))
+                body.extend_from_slice(&txn);
+                packet(Kind::InformAndActivate, zxid, Some(body.freeze()))
             }
         }
     }
@@ -308,16 +306,16 @@ impl FromLearner {
     }
 
     /// The packet as Java's learner writes it.
-    pub fn encode(&self) -> QuorumPacket {
+    pub fn encode(self) -> QuorumPacket {
         match self {
             FromLearner::Request(request) => request.encode(),
-            FromLearner::Ack(zxid) => packet(Kind::Ack, *zxid, None),
+            FromLearner::Ack(zxid) => packet(Kind::Ack, zxid, None),
             FromLearner::Ping {
                 last_proposed,
                 touched,
             } => {
                 let body = written(|w| touched.iter().for_each(|touch| touch.write(w)));
-                packet(Kind::Ping, *last_proposed, Some(body))
+                packet(Kind::Ping, last_proposed, Some(body))
             }
             FromLearner::Revalidate(touch) => {
                 let body = written(|w| touch.write(w));
@@ -330,7 +328,7 @@ impl FromLearner {
                 current_epoch,
             } => {
                 let epoch = current_epoch.map_or(NOT_COUNTED, |epoch| epoch.0 as i32);
-                packet(Kind::AckEpoch, *last, Some(written(|w| w.i32(epoch))))
+                packet(Kind::AckEpoch, last, Some(written(|w| w.i32(epoch))))
             }
         }
     }
@@ -349,16 +347,30 @@ impl Forwarded {
         })
     }
 
-    fn encode(&self) -> QuorumPacket {
-        let mut body = BytesMut::with_capacity(16 + self.body.len());
-        let mut w = Writer::for_file(&mut body);
+    /// Appends the packet as Java's learner writes it.
+    pub fn write(&self, out: &mut BytesMut) {
+        let mut w = Writer::for_file(out);
+        w.i32(Kind::Request as i32);
+        w.i64(NO_ZXID.0);
+        w.i32((FORWARDED_BYTES + self.body.len()) as i32);
+        self.write_data(out);
+        self.auth_info.write(&mut Writer::for_file(out));
+    }
+
+    fn write_data(&self, out: &mut BytesMut) {
+        let mut w = Writer::for_file(out);
         w.i64(self.session.0);
         w.i32(self.cxid);
         w.i32(self.op.0);
-        body.extend_from_slice(&self.body);
+        out.extend_from_slice(&self.body);
+    }
+
+    fn encode(self) -> QuorumPacket {
+        let mut data = BytesMut::with_capacity(FORWARDED_BYTES + self.body.len());
+        self.write_data(&mut data);
         QuorumPacket {
-            auth_info: self.auth_info.clone(),
-            ..packet(Kind::Request, NO_ZXID, Some(body.freeze()))
+            auth_info: self.auth_info,
+            ..packet(Kind::Request, NO_ZXID, Some(data.freeze()))
         }
     }
 }
@@ -530,6 +542,9 @@ fn written(body: impl FnOnce(&mut Writer<'_>)) -> Bytes {
     body(&mut Writer::for_file(&mut out));
     out.freeze()
 }
+
+/// Session, cxid and operation of a forwarded request.
+const FORWARDED_BYTES: usize = 8 + 4 + 4;
 
 /// Packet types. Source: `Leader`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -708,7 +723,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_a_leader_says_comes_back_the_same(said in from_leader()) {
-            let mut stream = bytes_of(&said.encode());
+            let mut stream = bytes_of(&said.clone().encode());
             let packet = take_packet(&mut stream, LIMIT).unwrap().unwrap();
             prop_assert!(stream.is_empty());
             prop_assert_eq!(FromLeader::decode(packet), Ok(said));
@@ -716,7 +731,7 @@ mod tests {
 
         #[test]
         fn what_a_learner_says_comes_back_the_same(said in from_learner()) {
-            let mut stream = bytes_of(&said.encode());
+            let mut stream = bytes_of(&said.clone().encode());
             let packet = take_packet(&mut stream, LIMIT).unwrap().unwrap();
             prop_assert!(stream.is_empty());
             prop_assert_eq!(FromLearner::decode(packet), Ok(said));

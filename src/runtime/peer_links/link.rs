@@ -35,8 +35,6 @@ pub struct Link {
     to: OnceLock<Weak<OwnedWriteHalf>>,
     /// Told that something waits.
     pub news: Notify,
-    /// Whether it is to be told at the end of the commit loop's round.
-    pub unflushed: AtomicBool,
     /// A finished snapshot for the learner.
     pub snapshot: Mutex<Option<Box<dyn SnapshotSource>>>,
     /// Nothing is reported of it any more.
@@ -64,7 +62,6 @@ impl Link {
             outgoing: Mutex::default(),
             to: OnceLock::new(),
             news: Notify::new(),
-            unflushed: AtomicBool::new(false),
             snapshot: Mutex::new(None),
             over: AtomicBool::new(false),
             closing: end.child_token(),
@@ -153,7 +150,9 @@ impl Link {
                     } => Some(*zxid),
                     _ => None,
                 };
-                messages.push(Message::peer(input));
+                if !is_said_again(messages.last_mut(), &input) {
+                    messages.push(Message::peer(input));
+                }
                 if let Some(zxid) = snapshot {
                     shared.mailbox.push_all(&mut messages);
                     self.hear_snapshot(shared, zxid, &mut from, &mut heard)
@@ -278,6 +277,29 @@ impl Link {
             }
         }
     }
+}
+
+/// Whether `input` is an ACK right behind another one of the same epoch, which then says it, too: everything before an
+/// acknowledged proposal is durable there. The ACK of NEWLEADER stands for something else, and by itself.
+fn is_said_again(last: Option<&mut Message>, input: &Input) -> bool {
+    let ack = |zxid: Zxid| zxid.counter() > 0;
+    if let Some(Message::Input(replica::Input::Peer(Input::FromLearner {
+        packet: FromLearner::Ack(before),
+        ..
+    }))) = last
+        && let Input::FromLearner {
+            packet: FromLearner::Ack(zxid),
+            ..
+        } = input
+        && ack(*before)
+        && ack(*zxid)
+        && before.epoch() == zxid.epoch()
+        && *before < *zxid
+    {
+        *before = *zxid;
+        return true;
+    }
+    false
 }
 
 /// The way out, and what is halfway through it.

@@ -68,26 +68,31 @@ impl Outgoing {
             .data
             .as_ref()
             .filter(|data| data.len() >= SHARED_FROM);
-        let before = self.open.len();
-        let size = match shared {
-            None => {
-                packet.write(&mut Writer::for_file(&mut self.open));
-                self.open.len() - before
-            }
-            Some(data) => {
-                let mut w = Writer::for_file(&mut self.open);
-                w.i32(packet.kind);
-                w.i64(packet.zxid);
-                w.i32(data.len() as i32);
-                let head = self.open.len() - before;
-                self.close_buffer();
-                self.queue.push_back(Item::Bytes(data.clone()));
-                packet
-                    .auth_info
-                    .write(&mut Writer::for_file(&mut self.open));
-                head + data.len() + self.open.len()
-            }
+        let Some(data) = shared else {
+            return self.push_with(|out| packet.write(&mut Writer::for_file(out)));
         };
+        let before = self.open.len();
+        let mut w = Writer::for_file(&mut self.open);
+        w.i32(packet.kind);
+        w.i64(packet.zxid);
+        w.i32(data.len() as i32);
+        let head = self.open.len() - before;
+        self.close_buffer();
+        self.queue.push_back(Item::Bytes(data.clone()));
+        packet
+            .auth_info
+            .write(&mut Writer::for_file(&mut self.open));
+        self.count(head + data.len() + self.open.len())
+    }
+
+    /// The same for a packet that `write` appends to what it is given.
+    pub fn push_with(&mut self, write: impl FnOnce(&mut BytesMut)) -> bool {
+        let before = self.open.len();
+        write(&mut self.open);
+        self.count(self.open.len() - before)
+    }
+
+    fn count(&mut self, size: usize) -> bool {
         let waited = self.waiting();
         self.queued += size as u64;
         waited == 0 || self.waiting() <= limits::PEER_LINK_BYTES as u64

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream as RawStream;
 
 use bytes::Bytes;
+use jute::quorum::QuorumPacket;
 use jute::{Wire, Writer};
 use tokio::runtime::Runtime;
 
@@ -145,8 +146,9 @@ fn pair(runtime: &Runtime) -> ((Port, LinkId), (Port, LinkId)) {
         panic!("not reached");
     };
     let first = FromLearner::FollowerInfo(registration());
-    learner.links.to_leader(there, &first);
-    learner.links.flush();
+    let mut round = learner.links.round();
+    round.to_leader(there, first);
+    round.flush();
     match leader.next() {
         Input::Joined {
             link,
@@ -165,6 +167,7 @@ fn a_learner_registers_and_both_hear_each_other_in_order() {
     let runtime = runtime();
     let ((mut leader, here), (mut learner, there)) = pair(&runtime);
     let large = Bytes::from(vec![1; 100_000]);
+    let (mut down, mut up) = (leader.links.round(), learner.links.round());
     for n in 1..=300 {
         let zxid = Zxid(n);
         let txn = if n % 50 == 0 {
@@ -172,13 +175,11 @@ fn a_learner_registers_and_both_hear_each_other_in_order() {
         } else {
             Bytes::from_static(b"txn")
         };
-        leader
-            .links
-            .to_learner(here, &FromLeader::Proposal { zxid, txn });
-        learner.links.to_leader(there, &FromLearner::Ack(zxid));
+        down.to_learner(here, FromLeader::Proposal { zxid, txn });
+        up.to_leader(there, FromLearner::Ack(zxid));
     }
-    leader.links.flush();
-    learner.links.flush();
+    down.flush();
+    up.flush();
     for n in 1..=300 {
         match learner.next() {
             Input::FromLeader {
@@ -190,9 +191,17 @@ fn a_learner_registers_and_both_hear_each_other_in_order() {
             }
             other => panic!("{other:?}"),
         }
+    }
+    let mut acked = 0;
+    while acked < 300 {
         match leader.next() {
-            Input::FromLearner { link, packet } => {
-                assert_eq!((link, packet), (here, FromLearner::Ack(Zxid(n))));
+            Input::FromLearner {
+                link,
+                packet: FromLearner::Ack(Zxid(upto)),
+            } => {
+                assert_eq!(link, here);
+                assert!(acked < upto && upto <= 300, "{upto} behind {acked}");
+                acked = upto;
             }
             other => panic!("{other:?}"),
         }
@@ -248,8 +257,9 @@ fn garbage_behind_a_registration_loses_the_link_and_an_unknown_packet_does_not()
         .write_all(&bytes_of(&FromLeader::UpToDate.encode()))
         .unwrap();
     assert_eq!(port.lost(), link);
-    port.links.to_learner(link, &FromLeader::Sync);
-    port.links.close(link);
+    let mut round = port.links.round();
+    round.to_learner(link, FromLeader::Sync);
+    round.close(link);
 }
 
 #[test]
@@ -264,9 +274,9 @@ fn a_learner_that_does_not_read_is_dropped_at_its_budget_and_told_of_once() {
     let room = limits::PEER_LINK_BYTES >> 20;
     for n in 0..2 * room as i64 {
         let (zxid, txn) = (Zxid(n), txn.clone());
-        port.links
-            .to_learner(link, &FromLeader::Proposal { zxid, txn });
-        port.links.flush();
+        let mut round = port.links.round();
+        round.to_learner(link, FromLeader::Proposal { zxid, txn });
+        round.flush();
     }
     assert_eq!(port.lost(), link);
     port.links.report_drained(link);
@@ -279,10 +289,11 @@ fn a_learner_that_does_not_read_is_dropped_at_its_budget_and_told_of_once() {
 fn a_closed_link_still_takes_what_waits_and_is_not_heard_of_again() {
     let runtime = runtime();
     let ((leader, here), (mut learner, there)) = pair(&runtime);
+    let mut round = leader.links.round();
     for n in 1..=100 {
-        leader.links.to_learner(here, &FromLeader::Commit(Zxid(n)));
+        round.to_learner(here, FromLeader::Commit(Zxid(n)));
     }
-    leader.links.close(here);
+    round.close(here);
     for n in 1..=100 {
         match learner.next() {
             Input::FromLeader { packet, .. } => assert_eq!(packet, FromLeader::Commit(Zxid(n))),
@@ -303,10 +314,11 @@ fn a_snapshot_comes_in_its_place_and_packets_go_on_behind_it() {
     let ((leader, here), (mut learner, there)) = pair(&runtime);
     let pieces: Vec<Bytes> = (0..40).map(|n| Bytes::from(vec![n; 50_000])).collect();
     leader.links.snapshot_ready(here, Box::new(Pieces(pieces)));
-    leader.links.to_learner(here, &FromLeader::Snap(Zxid(7)));
-    leader.links.stream_snapshot(here);
-    leader.links.to_learner(here, &FromLeader::UpToDate);
-    leader.links.flush();
+    let mut round = leader.links.round();
+    round.to_learner(here, FromLeader::Snap(Zxid(7)));
+    round.stream_snapshot(here);
+    round.to_learner(here, FromLeader::UpToDate);
+    round.flush();
     assert!(matches!(
         learner.next(),
         Input::FromLeader {
@@ -333,8 +345,9 @@ fn a_snapshot_comes_in_its_place_and_packets_go_on_behind_it() {
 fn a_leader_that_falls_silent_amid_a_snapshot_is_given_up() {
     let runtime = runtime();
     let ((leader, here), (mut learner, there)) = pair(&runtime);
-    leader.links.to_learner(here, &FromLeader::Snap(Zxid(7)));
-    leader.links.flush();
+    let mut round = leader.links.round();
+    round.to_learner(here, FromLeader::Snap(Zxid(7)));
+    round.flush();
     assert!(matches!(learner.next(), Input::FromLeader { .. }));
     assert_eq!(learner.lost(), there);
 }
@@ -369,4 +382,41 @@ fn only_the_last_dial_counts() {
     }
     let current = links.iter().map(|link| learner.links.is_current(*link));
     assert_eq!(current.collect::<Vec<_>>(), [false, true]);
+}
+
+#[test]
+fn an_ack_stands_for_those_right_before_it_but_not_for_that_of_newleader() {
+    let runtime = runtime();
+    let mut port = Port::start(&runtime, None);
+    let mut stream = port.raw();
+    let epoch = Zxid::first_of(Epoch(3)).0;
+    let mut said = bytes_of(&FromLearner::FollowerInfo(registration()).encode());
+    for zxid in [epoch, epoch + 1, epoch + 2, epoch + 3] {
+        said.extend(bytes_of(&FromLearner::Ack(Zxid(zxid)).encode()));
+    }
+    said.extend(bytes_of(&FromLearner::Ack(Zxid(epoch + 2)).encode()));
+    let ping = FromLearner::Ping {
+        last_proposed: Zxid(epoch),
+        touched: Vec::new(),
+    };
+    said.extend(bytes_of(&ping.encode()));
+    // All of it comes behind the registration at once.
+    stream.write_all(&said).unwrap();
+    port.joined();
+    let mut heard = Vec::new();
+    loop {
+        match port.next() {
+            Input::FromLearner {
+                packet: FromLearner::Ack(zxid),
+                ..
+            } => heard.push(zxid.0),
+            Input::FromLearner {
+                packet: FromLearner::Ping { .. },
+                ..
+            } => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(heard[0], epoch);
+    assert_eq!(heard[heard.len() - 2..], [epoch + 3, epoch + 2]);
 }

@@ -189,7 +189,11 @@ pub(super) fn read(zxid: Zxid, payload: Bytes) -> Result<Proposal, String> {
     let txn = LoggedTxn::read(payload.clone())
         .map_err(|error| format!("the proposal of {zxid} cannot be read: {error}"))?;
     match Zxid(txn.header.zxid) == zxid {
-        true => Ok(Proposal { zxid, txn, payload }),
+        true => Ok(Proposal {
+            zxid,
+            txn: Box::new(txn),
+            payload,
+        }),
         false => Err(format!(
             "the proposal of {zxid} holds {}",
             Zxid(txn.header.zxid)

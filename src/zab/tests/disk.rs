@@ -28,7 +28,7 @@ pub fn proposal((zxid, tag): Entry) -> Proposal {
     txn.write(&mut bytes);
     Proposal {
         zxid,
-        txn,
+        txn: Box::new(txn),
         payload: bytes.freeze(),
     }
 }

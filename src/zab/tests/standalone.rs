@@ -16,11 +16,11 @@ fn proposal(zxid: Zxid) -> Proposal {
     };
     Proposal {
         zxid,
-        txn: LoggedTxn {
+        txn: Box::new(LoggedTxn {
             header,
             txn,
             digest: None,
-        },
+        }),
         payload: Bytes::new(),
     }
 }
