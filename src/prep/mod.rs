@@ -79,6 +79,24 @@ pub enum WriteRequest {
     CloseSession,
 }
 
+impl WriteRequest {
+    /// The path it is about, if it names just one.
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            WriteRequest::Create(_, request) => request.path.as_deref(),
+            WriteRequest::CreateTtl(request) => request.path.as_deref(),
+            WriteRequest::Delete(request) => request.path.as_deref(),
+            WriteRequest::SetData(request) => request.path.as_deref(),
+            WriteRequest::SetAcl(request) => request.path.as_deref(),
+            WriteRequest::DeleteContainer(path) => Some(path),
+            WriteRequest::Multi(_)
+            | WriteRequest::Reconfig(_)
+            | WriteRequest::CreateSession { .. }
+            | WriteRequest::CloseSession => None,
+        }
+    }
+}
+
 /// What the configuration says about writes. What concerns znode types and digests is in the tree's
 /// own options.
 #[derive(Clone, Debug, Default)]

@@ -20,7 +20,7 @@ use crate::prep::{self, Caller, Sessions, WriteRequest};
 use crate::zab::Proposal;
 use crate::zab::io::LinkId;
 use crate::zab::packet::{Forwarded, Touch};
-use jute::txn::LoggedTxn;
+use jute::txn::{LoggedTxn, Txn};
 
 /// The server that a session's client is connected to, as far as the leader knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,7 @@ impl Replica {
             _ => Some(Verdict(self.check(session, owner, request))),
         };
         let caller = Caller { session, cxid, ids };
+        let pending = self.prep.outstanding();
         let (prep, tracker) = (&mut self.prep, &self.tracker);
         let sessions: &dyn Sessions = match &verdict {
             Some(verdict) => verdict,
@@ -68,7 +69,11 @@ impl Replica {
         let txn = self
             .gate
             .read(|tree| prep.judge(tree, sessions, caller, request, zxid, now.wall));
-        self.measures.work.judged += 1;
+        self.measures.judged((pending, self.prep.outstanding()));
+        if matches!(&txn.txn, Txn::Error(error) if error.err == ErrorCode::QUOTA_EXCEEDED.0) {
+            self.measures
+                .forbidden_by_quota(request.path().unwrap_or_default());
+        }
         if self.standing == Standing::Leading {
             self.measures.metrics.proposal_count.inc();
         }

@@ -63,6 +63,7 @@ impl Replica {
         body: Bytes,
         ids: Option<&Identities>,
     ) {
+        self.measures.passed_on();
         self.peer.forward(Forwarded {
             session,
             cxid,

@@ -13,7 +13,7 @@ use jute::txn::{LoggedTxn, Txn, TxnHeader};
 
 use super::queue::Entry;
 use super::slow::{SlowRequests, Stages};
-use crate::base::{Mono, Stamp, WallMs, Zxid};
+use crate::base::{Mono, ServerId, Stamp, WallMs, Zxid};
 use crate::metrics::{Batch, LastKey, Metrics, Stage};
 use crate::zab::io::{LinkId, Role};
 use crate::zab::packet::FromLeader;
@@ -52,7 +52,15 @@ pub(super) struct Measures {
     synchronizing: Option<Mono>,
     /// Learners that are being brought up to date, and whether by a snapshot.
     syncing: BTreeMap<LinkId, bool>,
+    /// How far each server's acknowledgements are recorded, in steps of [`ACKS_PER_RECORD`].
+    acks: BTreeMap<ServerId, i64>,
+    queued_changes: u64,
+    removed_changes: u64,
+    passed_on: u64,
 }
+
+/// One acknowledgement of so many is recorded.
+const ACKS_PER_RECORD: i64 = 1000;
 
 /// Values on their way to summaries.
 #[derive(Debug, Default)]
@@ -84,6 +92,10 @@ impl Measures {
             electing: None,
             synchronizing: None,
             syncing: BTreeMap::new(),
+            acks: BTreeMap::new(),
+            queued_changes: 0,
+            removed_changes: 0,
+            passed_on: 0,
         }
     }
 
@@ -111,6 +123,18 @@ impl Measures {
         batches.write_wait.flush(&metrics.write_commitproc_time_ms);
         batches.read_wait.flush(&metrics.read_commitproc_time_ms);
         batches.proposal.flush(&metrics.proposal_latency);
+        if self.queued_changes > 0 {
+            let queued = std::mem::take(&mut self.queued_changes);
+            metrics.outstanding_changes_queued.add(queued);
+        }
+        if self.removed_changes > 0 {
+            let removed = std::mem::take(&mut self.removed_changes);
+            metrics.outstanding_changes_removed.add(removed);
+        }
+        let passed_on = std::mem::take(&mut self.passed_on);
+        metrics
+            .learner_request_processor_queue_size
+            .record_many(0, passed_on);
         self.slow.settle(now);
     }
 
@@ -152,6 +176,48 @@ impl Measures {
     /// A record goes to the log.
     pub fn append(&mut self, zxid: Zxid) {
         note(&mut self.appended, zxid, self.at);
+    }
+
+    /// A server has everything up to `zxid`, this leader among them. Few are recorded, as many as Java does where
+    /// `leader.ackLoggingFrequency` is not written.
+    ///
+    /// Source: `Leader.processAck`.
+    pub fn acknowledged(&mut self, server: ServerId, zxid: Zxid) {
+        if zxid.0 / ACKS_PER_RECORD == self.acks.get(&server).copied().unwrap_or_default() {
+            return;
+        }
+        self.acks.insert(server, zxid.0 / ACKS_PER_RECORD);
+        let at = self.appended.partition_point(|(last, _)| *last < zxid);
+        if let Some((_, proposed)) = self.appended.get(at) {
+            let latency = &self.metrics.ack_latency;
+            latency
+                .at(&server.to_string())
+                .record_ms(self.at - *proposed);
+        }
+    }
+
+    /// A write was judged while `pending` changes of znodes were, and now are, not applied.
+    pub fn judged(&mut self, pending: (usize, usize)) {
+        self.work.judged += 1;
+        self.queued_changes += pending.1.saturating_sub(pending.0) as u64;
+    }
+
+    /// Changes of znodes were applied, so that fewer are pending.
+    pub fn settled(&mut self, pending: (usize, usize)) {
+        self.removed_changes += pending.0.saturating_sub(pending.1) as u64;
+    }
+
+    /// A request goes to the leader; none ever waits for that here.
+    pub fn passed_on(&mut self) {
+        self.passed_on += 1;
+    }
+
+    /// A quota forbids a write at `path`. Source: `ZooKeeperServer.updateQuotaExceededMetrics`.
+    pub fn forbidden_by_quota(&self, path: &str) {
+        if let Some(namespace) = namespace(path) {
+            let set = &self.metrics.quota_exceeded_error_per_namespace;
+            set.at(namespace).inc();
+        }
     }
 
     /// Everything up to `upto` is durable here.
@@ -217,6 +283,7 @@ impl Measures {
         self.appended.clear();
         self.logged.clear();
         self.syncing.clear();
+        self.acks.clear();
     }
 
     /// A leader is found, or was known before.

@@ -74,6 +74,7 @@ use crate::session::{IdSource, Tracker};
 use crate::tree::Frozen;
 use crate::zab::Peer;
 use crate::zab::io::{Done, Input as PeerInput, PeerOptions, Stored};
+use crate::zab::packet::FromLearner;
 
 pub use self::io::{DiskOp, Input, Output, RestoreRefused};
 pub use self::measures::{Work, read_in};
@@ -252,6 +253,9 @@ impl Replica {
             return;
         };
         if self.throttle.holds(&input) {
+            if self.throttle.is_full() {
+                self.measures.metrics.request_throttle_wait_count.inc();
+            }
             self.throttle.hold(input);
         } else {
             self.take(now, input);
@@ -289,6 +293,9 @@ impl Replica {
             }
             Input::Logged { upto } => {
                 self.measures.log(upto);
+                if let (Standing::Leading, Some(me)) = (self.standing, self.peer.leader()) {
+                    self.measures.acknowledged(me, upto);
+                }
                 self.done(now, Done::Logged { upto });
             }
             Input::Peer(input) => {
@@ -296,6 +303,14 @@ impl Replica {
                     PeerInput::LinkLost { link } => {
                         self.forget_received(*link);
                         self.measures.forget(*link);
+                    }
+                    PeerInput::FromLearner {
+                        link,
+                        packet: FromLearner::Ack(zxid),
+                    } => {
+                        if let Some(server) = self.peer.learner(*link) {
+                            self.measures.acknowledged(server, *zxid);
+                        }
                     }
                     PeerInput::FromLeader { packet, .. } => {
                         let serves = self.standing == Standing::Learning;

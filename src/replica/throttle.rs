@@ -104,7 +104,7 @@ impl Throttle {
         (!self.waiting.is_empty()).then(|| now + self.options.stall_time)
     }
 
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.options.max_requests > 0 && self.in_work >= self.options.max_requests
     }
 
@@ -153,7 +153,10 @@ impl Replica {
             }
             let late = self.throttle.is_late(now, first);
             match self.throttle.waiting.pop_front() {
-                Some(input) if stale => self.drop_stale(input),
+                Some(input) if stale => {
+                    self.measures.metrics.stale_requests_dropped.inc();
+                    self.drop_stale(input);
+                }
                 Some(input) => self.admit(now, input, late),
                 None => return,
             }
@@ -173,8 +176,18 @@ impl Replica {
     }
 
     fn admit(&mut self, now: Now, mut input: Input, late: bool) {
-        if let Input::Request { request, .. } = &mut input {
+        if let Input::Request {
+            request, received, ..
+        } = &mut input
+        {
             self.throttle.in_work += 1;
+            let metrics = &self.measures.metrics;
+            metrics
+                .request_throttle_queue_time_ms
+                .record_ms(now.mono - *received);
+            if late && is_throttlable(request) {
+                metrics.throttled_ops.inc();
+            }
             if late && is_throttlable(request) {
                 *request = Request::Read(ReadRequest::Throttled);
             }

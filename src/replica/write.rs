@@ -84,7 +84,9 @@ impl Replica {
         let mut changes = Vec::new();
         self.measure_apply(now, &txn);
         let applied = tree.apply(&txn.header, &txn.txn, &mut changes);
+        let pending = self.prep.outstanding();
         self.prep.applied(zxid);
+        self.measures.settled((pending, self.prep.outstanding()));
         let metrics = &self.counters.metrics;
         self.gate.trigger(&changes, zxid, metrics, &mut self.wakes);
         self.compare_digest(tree, zxid, txn.digest.as_ref());

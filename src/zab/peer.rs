@@ -595,6 +595,14 @@ impl Peer {
         self.core.refused.as_deref()
     }
 
+    /// As a leader: who is behind a connection.
+    pub fn learner(&self, link: LinkId) -> Option<ServerId> {
+        match &self.state {
+            State::Leading(leader) => leader.learner(link),
+            _ => None,
+        }
+    }
+
     /// As a leader: everyone who follows or observes, and whether it is synchronized.
     pub fn learners(&self) -> Vec<(ServerId, LearnerKind, bool)> {
         match &self.state {

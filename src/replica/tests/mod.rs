@@ -4,6 +4,7 @@
 mod chance;
 mod doubts;
 mod ensemble;
+mod measuring;
 mod members;
 mod orderings;
 mod riding;
@@ -22,7 +23,7 @@ use jute::{Reader, Wire};
 
 use super::*;
 use crate::auth::{self, AuthOptions};
-use crate::base::{WallMs, Zxid};
+use crate::base::{Stamp, WallMs, Zxid};
 use crate::prep::PrepOptions;
 use crate::replica::request::ReadRequest;
 use crate::tree::{Tree, TreeOptions};
@@ -128,9 +129,10 @@ impl World {
             request,
             ids: conn.identities(),
             received: self.now.mono,
-            arrived: Default::default(),
+            arrived: self.stamp(),
             large: None,
         };
+        self.replica.set_stamp(self.stamp());
         self.replica.step(self.now, input);
     }
 
@@ -141,9 +143,14 @@ impl World {
         self.replica.take_outputs(&mut outputs);
         self.appends
             .extend(outputs.into_iter().filter_map(Output::into_record));
+        self.replica.set_stamp(self.stamp());
         if let Some((upto, _)) = self.appends.last() {
             self.replica.step(self.now, Input::Logged { upto: *upto });
         }
+    }
+
+    fn stamp(&self) -> Stamp {
+        Stamp(self.now.mono.0 as u64 * 1_000_000)
     }
 
     fn pass(&mut self, ms: u64) {
@@ -178,7 +185,7 @@ fn options_of(throttle: ThrottleOptions, reply_backlog_bytes: usize) -> ReplicaO
         },
         throttle,
         reply_backlog_bytes,
-        slow_request: None,
+        slow_request: Some(Duration::from_secs(1)),
     }
 }
 

@@ -451,6 +451,11 @@ impl Leader {
     }
 
     /// Everyone who follows or observes: id, kind, and whether it is synchronized.
+    pub fn learner(&self, link: LinkId) -> Option<ServerId> {
+        self.learners.get(&link).map(|learner| learner.server)
+    }
+
+    /// Everyone who follows or observes, and whether it is synchronized.
     pub fn learners(&self) -> impl Iterator<Item = (ServerId, LearnerKind, bool)> {
         self.learners
             .values()
