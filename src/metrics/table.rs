@@ -25,7 +25,7 @@ metrics! {
     java basics write_per_namespace "Bytes written below a first path component: path and data.";
     java counters quota_exceeded_error_per_namespace "Writes refused by a hard quota, by first path component.";
     java counter large_requests_rejected "Requests refused because large ones already take all they may.";
-    java counter stale_requests "Requests whose connection had ended, or that had waited too long, at their turn.";
+    silent counter stale_requests "Requests whose connection had ended, or that had waited too long, at their turn.";
     java counter stale_requests_dropped "Stale requests that were dropped.";
     java counter stale_replies "Answers that nobody was left to take.";
     java counter throttled_ops "Requests answered with an error because they had waited too long.";
@@ -40,7 +40,7 @@ metrics! {
     java counter sessionless_connections_expired "Connections closed because no session came in time.";
     java counter stale_sessions_expired "Sessions that expired.";
     java basic connection_token_deficit "Tokens the connection throttle was short of at each handshake.";
-    java basic socket_closing_time "Time it took to close the connection to a leader or a learner, ms.";
+    silent basic socket_closing_time "Time it took to close the connection to a leader or a learner, ms.";
     silent basic netty_queued_buffer_capacity "Bytes of partly received frames (Netty's queues).";
     silent counter cnxn_closed_without_zk_server_running "Connections closed because there was no server (Netty).";
 
@@ -86,15 +86,15 @@ metrics! {
     java counter snap_count "As a leader: learners synchronized by sending a snapshot.";
     java basic inflight_diff_count "As a leader: synchronizations by difference under way, at begin and end of each.";
     java basic inflight_snap_count "As a leader: synchronizations by snapshot under way, at the begin and end of each.";
-    java counter quit_leading_due_to_disloyal_voter "Leaderships given up because a voter joined another leader.";
+    silent counter quit_leading_due_to_disloyal_voter "Leaderships given up because a voter joined another leader.";
 
     // Broadcast.
     java counter proposal_count "As a leader: proposals made.";
     java counter commit_count "As a leader: proposals committed.";
     java advanced quorum_ack_latency "As a leader: from making a proposal to a quorum having acknowledged it, ms.";
     java advanceds ack_latency "As a leader: from a proposal to this server's acknowledgement, by server id, ms.";
-    java basics learner_handler_qp_size "As a leader: packets queued for a learner, by server id, at each one sent.";
-    java advanceds learner_handler_qp_time_ms "As a leader: how long packets for a learner wait, by server id, ms.";
+    silent basics learner_handler_qp_size "As a leader: packets queued for a learner, by server id, at each one sent.";
+    silent advanceds learner_handler_qp_time_ms "As a leader: how long packets for a learner wait, by server id, ms.";
     java counter revalidate_count "As a leader: sessions that learners asked about.";
     java counter learner_proposal_received_count "As a follower: proposals received.";
     java counter learner_commit_received_count "As a learner: commits received.";
@@ -102,8 +102,8 @@ metrics! {
     java advanced proposal_ack_creation_latency "From making a request a proposal to acknowledging it, ms.";
     java advanced commit_propagation_latency "As a learner: from a request's creation to its commit's arrival, ms.";
     java advanced propagation_latency "From a transaction's time stamp to its being applied on this server, ms.";
-    java advanced om_proposal_process_time_ms "As a follower: passing a proposal on to its observers, ms.";
-    java advanced om_commit_process_time_ms "As a follower: passing a commit on to its observers, ms.";
+    silent advanced om_proposal_process_time_ms "As a follower: passing a proposal on to its observers, ms.";
+    silent advanced om_commit_process_time_ms "As a follower: passing a commit on to its observers, ms.";
     java counter digest_mismatches_count "Transactions that left the tree with another hash than predicted.";
 
     // From a request to a proposal.
@@ -111,8 +111,8 @@ metrics! {
     java basic prep_processor_queue_size "Requests that waited for the commit loop each time it looked.";
     java advanced prep_processor_queue_time_ms "How long requests waited for the commit loop, ms.";
     java basic prep_process_time "Judging a write and making a transaction of it, ms.";
-    java basic proposal_process_time "Proposing a transaction, ms.";
-    java advanced close_session_prep_time "Preparing the end of a session, ms.";
+    silent basic proposal_process_time "Proposing a transaction, ms; here a part of prep_process_time.";
+    silent advanced close_session_prep_time "Preparing the end of a session, ms; here a part of prep_process_time.";
     java counter outstanding_changes_queued "Changes of znodes that were judged and not applied yet: how many came.";
     java counter outstanding_changes_removed "Changes of znodes that were judged and not applied yet: how many went.";
     java basic learner_request_processor_queue_size "As a learner: requests that waited to be passed on, at each.";
