@@ -2,6 +2,10 @@
 //!
 //! Source: `Commands`.
 
+mod connections;
+mod ensemble;
+mod server;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -54,23 +58,45 @@ const fn always(names: &'static [&'static str], look: fn(&Admin, &Query) -> Answ
     }
 }
 
-/// Every command, in no order that matters.
+/// Every command, in the order of their names.
+#[rustfmt::skip]
 pub static COMMANDS: &[Command] = &[
-    get(&["is_read_only", "isro"], is_read_only),
+    get(&["configuration", "conf", "config"], server::configuration),
+    get(&["connection_stat_reset", "crst"], connections::connection_stat_reset),
+    get(&["connections", "cons"], connections::connections),
+    get(&["dirs"], server::dirs),
+    get(&["dump"], connections::dump),
+    always(&["environment", "env", "envi"], server::environment),
+    always(&["get_trace_mask", "gtmk"], server::get_trace_mask),
+    get(&["hash"], server::hash),
+    get(&["initial_configuration", "icfg"], server::initial_configuration),
+    get(&["is_read_only", "isro"], server::is_read_only),
+    get(&["last_snapshot", "lsnp"], server::last_snapshot),
+    get(&["leader", "lead"], ensemble::leader),
+    always(&["monitor", "mntr"], server::monitor),
     get(&["ruok"], |_, _| Answer::default()),
-    always(&["system_properties", "sysp"], system_properties),
-    Command {
-        names: &["snapshot", "snap"],
-        needs_server: true,
-        method: Method::GET,
-        run: Run::Act(|admin, call| Box::pin(snapshot::snapshot(admin, call))),
-    },
     Command {
         names: &["restore", "rest"],
         needs_server: true,
         method: Method::POST,
         run: Run::Act(|admin, call| Box::pin(restore::restore(admin, call))),
     },
+    get(&["server_stats", "srvr"], server::server_stats),
+    always(&["set_trace_mask", "stmk"], server::set_trace_mask),
+    Command {
+        names: &["snapshot", "snap"],
+        needs_server: true,
+        method: Method::GET,
+        run: Run::Act(|admin, call| Box::pin(snapshot::snapshot(admin, call))),
+    },
+    get(&["stat_reset", "srst"], server::stat_reset),
+    get(&["stats", "stat"], server::stats),
+    always(&["system_properties", "sysp"], server::system_properties),
+    get(&["voting_view"], ensemble::voting_view),
+    get(&["watch_summary", "wchs"], connections::watch_summary),
+    get(&["watches", "wchc"], connections::watches),
+    get(&["watches_by_path", "wchp"], connections::watches_by_path),
+    always(&["zabstate"], ensemble::zabstate),
 ];
 
 /// The command of this name or alias; upper and lower case matter.
@@ -85,17 +111,6 @@ impl Command {
     pub fn name(&self) -> &'static str {
         self.names.first().copied().unwrap_or_default()
     }
-}
-
-fn is_read_only(_: &Admin, _: &Query) -> Answer {
-    let mut answer = Answer::default();
-    answer.put("read_only", false);
-    answer
-}
-
-/// Settings that Java keeps as system properties: there are none here.
-fn system_properties(_: &Admin, _: &Query) -> Answer {
-    Answer::default()
 }
 
 #[cfg(test)]

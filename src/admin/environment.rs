@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::version;
 
 /// Where there is nothing to tell.
-const NONE: &str = "<NA>";
+pub const NONE: &str = "<NA>";
 
 /// Keys and values, in Java's order. What is about a Java machine is `<NA>`; memory is that of the process: free is
 /// what the system could give it, total what it has, max both together.

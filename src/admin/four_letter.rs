@@ -56,7 +56,10 @@ pub fn answer(admin: &Admin, word: [u8; 4], argument: &[u8], conn: &Conn) -> Opt
         ));
     }
     Some(match &word {
-        b"ruok" => "imok".into(),
+        b"ruok" => match admin.not_alive() {
+            None => "imok".into(),
+            Some(why) => format!("not ok: {why}\n"),
+        },
         b"envi" => environment(),
         b"gtmk" => admin.trace_mask.load(Ordering::Relaxed).to_string(),
         b"stmk" => {

@@ -9,18 +9,20 @@
 //! It must not be able to harm the server: connections, headers, idle time and answers in work are bounded, and what
 //! looks at the server runs beside the tasks of its clients. Source: `JettyAdminServer`.
 
+mod target;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::{Method, Request, Response, StatusCode};
-use percent_encoding::percent_decode_str;
+use hyper::{Method, Request, Response, StatusCode, Version, header};
 
-use super::answer::{Answer, Body, Call, Query, Upload, whole};
+use self::target::Target;
+use super::answer::{Answer, Body, Call, Upload, whole};
 use super::commands::{self, Command, Run};
 use super::port::{Purpose, Site, allowing, plain};
-use super::{Admin, NOT_SERVING, backup, log_level};
+use super::{Admin, NOT_SERVING, backup, health, log_level};
 
 /// What there is to be asked for.
 pub struct AdminSite {
@@ -40,43 +42,59 @@ impl Site for AdminSite {
     }
 
     async fn respond(&self, request: Request<Incoming>, remote: IpAddr) -> Response<Body> {
+        let uri = request.uri();
+        let Some(target) = Target::parse(uri.path(), uri.query().unwrap_or_default()) else {
+            return plain(StatusCode::BAD_REQUEST, "this URL cannot be read\n");
+        };
+        let is_anonymous = !request.headers().contains_key(header::HOST);
+        if is_anonymous && request.version() == Version::HTTP_11 {
+            return plain(StatusCode::BAD_REQUEST, "a Host header is missing\n");
+        }
         if request.method() == Method::TRACE {
             return plain(StatusCode::FORBIDDEN, "TRACE is not allowed\n");
         }
-        let Ok(path) = percent_decode_str(request.uri().path()).decode_utf8() else {
-            return plain(StatusCode::BAD_REQUEST, "the path is not UTF-8\n");
-        };
-        if path == log_level::PATH {
-            let query = Query::parse(request.uri().query().unwrap_or_default());
-            return log_level::respond(request.method(), &query, remote);
+        if target.path == log_level::PATH {
+            return log_level::respond(request.method(), &target.query, remote);
         }
-        if let Some(own) = backup::find(&path) {
-            return self.own(own, request, remote).await;
+        if let Some(own) = backup::find(&target.path) {
+            return self.own(own, &target, request, remote).await;
         }
-        let Some(below) = self.below_root(&path) else {
-            return plain(
-                StatusCode::NOT_FOUND,
-                "nothing here; commands are below /commands\n",
-            );
-        };
-        match *request.method() {
-            Method::GET | Method::HEAD | Method::POST => {}
-            Method::OPTIONS => return allowing(StatusCode::OK, "GET, HEAD, POST, TRACE, OPTIONS"),
-            Method::PUT | Method::DELETE => {
-                return allowing(StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD, POST, OPTIONS");
-            }
-            _ => {
-                return plain(
-                    StatusCode::NOT_IMPLEMENTED,
-                    "this method does not exist here\n",
-                );
-            }
+        let below = self.below_root(&target.path);
+        if let Some(refusal) = refused(request.method(), below.is_some()) {
+            return refusal;
         }
-        let below = below.to_owned();
-        match below.as_str() {
-            "" | "/" => Response::new(whole(self.links())),
-            name => self.command(&name[1..], request, remote).await,
+        match below {
+            Some("" | "/") => Response::new(whole(self.links())),
+            Some(name) => self.command(&name[1..], &target, request, remote).await,
+            None => match health::respond(&self.admin, &target.path, &target.query).await {
+                Some(response) => response,
+                None => plain(
+                    StatusCode::NOT_FOUND,
+                    "nothing here; commands are below /commands\n",
+                ),
+            },
         }
+    }
+}
+
+/// The answer to a method that nothing is done for; a POST is only for commands.
+fn refused(method: &Method, is_command: bool) -> Option<Response<Body>> {
+    let posted = if is_command { " POST," } else { "" };
+    match *method {
+        Method::GET | Method::HEAD => None,
+        Method::POST if is_command => None,
+        Method::OPTIONS => {
+            let methods = format!("GET, HEAD,{posted} TRACE, OPTIONS");
+            Some(allowing(StatusCode::OK, &methods))
+        }
+        Method::POST | Method::PUT | Method::DELETE => {
+            let methods = format!("GET, HEAD,{posted} OPTIONS");
+            Some(allowing(StatusCode::METHOD_NOT_ALLOWED, &methods))
+        }
+        _ => Some(plain(
+            StatusCode::NOT_IMPLEMENTED,
+            "this method does not exist here\n",
+        )),
     }
 }
 
@@ -114,6 +132,7 @@ impl AdminSite {
     async fn command(
         &self,
         name: &str,
+        target: &Target,
         request: Request<Incoming>,
         remote: IpAddr,
     ) -> Response<Body> {
@@ -132,15 +151,15 @@ impl AdminSite {
         if asked != command.method {
             return allowing(StatusCode::METHOD_NOT_ALLOWED, command.method.as_str());
         }
-        self.run(command, request, remote)
-            .await
-            .into_response(command.name())
+        let answer = self.run(command, target, request, remote).await;
+        answer.into_response(command.name())
     }
 
     /// What no other server has, on paths of its own.
     async fn own(
         &self,
         command: &Command,
+        target: &Target,
         request: Request<Incoming>,
         remote: IpAddr,
     ) -> Response<Body> {
@@ -150,13 +169,19 @@ impl AdminSite {
         }
         let answer = match self.admin.mode(&ensemble) {
             None => Answer::failed(StatusCode::SERVICE_UNAVAILABLE, NOT_SERVING),
-            Some(_) => self.run(command, request, remote).await,
+            Some(_) => self.run(command, target, request, remote).await,
         };
         answer.into_response(command.name())
     }
 
-    async fn run(&self, command: &Command, request: Request<Incoming>, remote: IpAddr) -> Answer {
-        let query = Query::parse(request.uri().query().unwrap_or_default());
+    async fn run(
+        &self,
+        command: &Command,
+        target: &Target,
+        request: Request<Incoming>,
+        remote: IpAddr,
+    ) -> Answer {
+        let query = target.query.clone();
         match command.run {
             Run::Look(look) => {
                 let answer = self.admin.look(move |admin| look(admin, &query)).await;

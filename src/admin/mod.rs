@@ -5,6 +5,7 @@ pub mod backup;
 pub mod commands;
 pub mod environment;
 pub mod four_letter;
+pub mod health;
 pub mod http;
 pub mod json;
 pub mod log_level;
@@ -34,6 +35,7 @@ use crate::replica::gate::Gate;
 use crate::replica::status::{Counters, EnsembleStatus};
 use crate::runtime::clock::Clock;
 use crate::runtime::mailbox::{Mailbox, Message};
+use crate::runtime::pulse::Pulses;
 use crate::zab::io::Role;
 
 /// What every answer is made from.
@@ -50,6 +52,8 @@ pub struct Admin {
     pub clock: Clock,
     /// When the server began to serve.
     pub started: Mono,
+    /// Signs of life of its threads.
+    pub pulses: Pulses,
     /// The way to the commit loop.
     pub mailbox: Arc<Mailbox>,
     /// What Java would trace. It changes nothing here.
@@ -103,6 +107,7 @@ impl Admin {
         gate: Arc<Gate>,
         counters: Arc<Counters>,
         mailbox: Arc<Mailbox>,
+        pulses: Pulses,
         dirs: (PathBuf, PathBuf),
         clock: Clock,
     ) -> Self {
@@ -114,6 +119,7 @@ impl Admin {
             dirs,
             clock,
             started: clock.mono(),
+            pulses,
             mailbox,
             trace_mask: AtomicI64::new(TRACE_MASK),
             looks: Semaphore::new(limits::ADMIN_LOOKS),

@@ -153,7 +153,9 @@ async fn serve<S: Site>(site: Arc<S>, stream: TcpStream, remote: IpAddr, stop: S
         }
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
+    // A client that says no more may still want its answer.
+    http.half_close(true)
+        .timer(TokioTimer::new())
         .header_read_timeout(idle)
         .max_buf_size(limits::ADMIN_HEADER_BYTES);
     let mut connection = std::pin::pin!(http.serve_connection(io, service));

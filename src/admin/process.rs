@@ -27,7 +27,7 @@ pub(super) fn look(gauges: &mut Gauges) {
 }
 
 /// Open files of this process, and how many it may have.
-fn open_files() -> (usize, u64) {
+pub(super) fn open_files() -> (usize, u64) {
     let open = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     (open, limit.current.unwrap_or(u64::MAX))

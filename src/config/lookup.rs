@@ -79,6 +79,19 @@ impl<'a> Lookup<'a> {
         lookup
     }
 
+    /// Names and values of all properties, by name; secrets as `...`.
+    pub fn shown_properties(&self) -> Vec<(String, String)> {
+        let shown = self.properties.iter().map(|(name, found)| {
+            let short = name.strip_prefix("zookeeper.").unwrap_or(name);
+            let value = match is_secret(short) {
+                true => "...".to_owned(),
+                false => found.value.clone(),
+            };
+            (name.clone(), value)
+        });
+        shown.collect()
+    }
+
     /// Names the `-D` words that mean nothing.
     fn note_command_line(&mut self) {
         let mut texts = Vec::new();
@@ -402,10 +415,13 @@ fn unit(key: &Key) -> String {
     }
 }
 
+fn is_secret(name: &str) -> bool {
+    name.to_ascii_lowercase().ends_with("password") || name.ends_with("superDigest")
+}
+
 /// What a person wrote, without the values of secrets: problems end up in logs.
 fn quoted(name: &str, value: &str) -> String {
-    let secret = name.to_ascii_lowercase().ends_with("password") || name.ends_with("superDigest");
-    if secret {
+    if is_secret(name) {
         format!("{name}=...")
     } else {
         format!("{name}={value}")

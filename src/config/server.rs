@@ -273,6 +273,8 @@ pub struct Config {
     /// `4lw.commands.whitelist`.
     pub four_letter_whitelist: FourLetterWhitelist,
 
+    /// Java's system properties, by name: those passed with `-D`, and what zoo.cfg makes one; secrets as `...`.
+    pub system_properties: Vec<(String, String)>,
     /// `admin.serverAddress` and `admin.serverPort`; `None`: no AdminServer.
     pub admin_addr: Option<HostPort>,
     /// Whether address or port of the AdminServer are written; otherwise the server starts also where they are taken.
@@ -320,6 +322,7 @@ impl Config {
         let mut config = Self {
             zoo_cfg: sources.cfg.clone(),
             cfg_name: sources.cfg_name.clone(),
+            system_properties: lookup.shown_properties(),
             ..Self::default()
         };
         fill::sessions_and_port(&mut config, &mut lookup);

@@ -16,6 +16,7 @@ use super::log_writer::LogQueue;
 use super::loop_instruments::{Kind, LoopInstruments};
 use super::mailbox::{Mailbox, Message};
 use super::peer_links::Round;
+use super::pulse::Pulse;
 use super::snapshotter::{Asked, SnapshotJob};
 use crate::base::{Mono, Now};
 use crate::replica::{DiskOp, Input, Output, Replica, RestoreRefused};
@@ -33,6 +34,8 @@ pub struct CommitLoop {
     pub snapshots: Sender<SnapshotJob>,
     /// The way to the other servers, if there are any.
     pub ensemble: Option<Ensemble>,
+    /// Its signs of life.
+    pub pulse: Arc<Pulse>,
     /// Real time.
     pub clock: Clock,
     /// Where its times go.
@@ -73,6 +76,7 @@ impl CommitLoop {
     fn run(mut self) {
         let (mut messages, mut outputs, mut ops) = (Vec::new(), Vec::new(), Vec::new());
         let mut stopping = None;
+        let _held = self.pulse.held();
         loop {
             // What the replica owes from its start, or from the last round.
             self.carry_out(&mut outputs, &mut ops);
@@ -84,8 +88,10 @@ impl CommitLoop {
                 true => Duration::ZERO,
                 false => self.patience(),
             };
+            self.pulse.end();
             self.mailbox.take(&mut messages, patience);
             let (now, stamp) = self.clock.exact_now();
+            self.pulse.begin(now.mono);
             self.replica.set_stamp(stamp);
             self.instruments.round(messages.len(), stamp);
             for message in messages.drain(..) {

@@ -25,6 +25,7 @@ use super::clock::Clock;
 use super::durable::Durable;
 use super::log_instruments::{LogInstruments, Push};
 use super::mailbox::{Mailbox, Message};
+use super::pulse::Pulse;
 use crate::base::{Stamp, Zxid};
 use crate::config::limits;
 use crate::replica::{DiskOp, Input};
@@ -141,6 +142,8 @@ pub struct DiskChain {
     pub clock: Clock,
     /// Where its times go.
     pub instruments: LogInstruments,
+    /// The thread's signs of life.
+    pub pulse: Arc<Pulse>,
 }
 
 impl DiskChain {
@@ -161,6 +164,7 @@ impl DiskChain {
     }
 
     fn run(&mut self) -> Result<(), StorageError> {
+        let _held = self.pulse.held();
         let (mut rng, mut ops, mut pushes) = (super::entropy::rng(), Vec::new(), Vec::new());
         while self.queue.take(&mut ops, &mut pushes) {
             let now = self.clock.stamp();
@@ -209,10 +213,12 @@ impl DiskChain {
         let (clock, before) = (self.clock, self.clock.stamp());
         let mut waits = before;
         let instruments = &self.instruments;
+        self.pulse.begin(clock.mono());
         self.log.sync_telling(&mut |waiting| match waiting {
             Waiting::Begins => waits = clock.stamp(),
             Waiting::Ends => instruments.waited(clock.stamp() - waits),
         })?;
+        self.pulse.end();
         let (now, after) = clock.exact_now();
         self.instruments.synced(before, after, now.wall);
         let took = after - before;

@@ -15,6 +15,7 @@ pub mod mailbox;
 pub mod os_user;
 pub mod peer_links;
 pub mod ports;
+pub mod pulse;
 pub mod restored;
 mod shutdown;
 mod snapshot_streams;

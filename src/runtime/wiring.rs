@@ -25,6 +25,7 @@ use super::log_writer::{DiskChain, LogQueue};
 use super::loop_instruments::LoopInstruments;
 use super::mailbox::{Mailbox, Message};
 use super::ports::{Complaints, ListenError};
+use super::pulse::Pulses;
 use super::snapshotter::Snapshotter;
 use super::{entropy, os_user, shutdown};
 use crate::admin::Admin;
@@ -125,11 +126,13 @@ impl Server {
         let gate = Arc::new(gate(&config, recovered.tree, auth.clone()));
         let mailbox = Arc::new(Mailbox::default());
         let now = clock.now();
+        let pulses = Pulses::default();
         let admin = Arc::new(Admin::new(
             config.clone(),
             gate.clone(),
             counters.clone(),
             mailbox.clone(),
+            pulses.clone(),
             (absolute(&dirs.data), absolute(&dirs.log)),
             clock,
         ));
@@ -149,6 +152,7 @@ impl Server {
             metrics: counters.metrics.clone(),
             durable: past.durable.clone(),
             log: log.clone(),
+            pulses,
             clock,
         };
         let (threads, log_thread) = parts.start(replica)?;
@@ -609,6 +613,7 @@ struct Parts<'a> {
     metrics: Arc<Metrics>,
     durable: Arc<Durable>,
     log: Arc<LogQueue>,
+    pulses: Pulses,
     clock: Clock,
 }
 
@@ -639,6 +644,7 @@ impl Parts<'_> {
             log: self.log.clone(),
             snapshots,
             ensemble,
+            pulse: self.pulses.commit_loop.clone(),
             clock: self.clock,
             wanted: Wanted::default(),
             instruments: LoopInstruments::new(self.metrics.clone()),
@@ -671,6 +677,7 @@ impl Parts<'_> {
             recover: recover_options(config),
             policy: SnapPolicy::new(config.snap_count, size_limit, &mut draw),
             slow_sync: config.fsync_warning_threshold,
+            pulse: self.pulses.log_writer.clone(),
             clock: self.clock,
             instruments: LogInstruments::new(self.metrics.clone(), config.member.is_some()),
         }

@@ -11,6 +11,7 @@ use crate::config::{Config, ConfigSources};
 use crate::replica::gate::Gate;
 use crate::replica::status::{EnsembleStatus, LearnerCounts};
 use crate::runtime::clock::Clock;
+use crate::runtime::pulse::Pulses;
 use crate::tree::{Tree, TreeOptions};
 use crate::zab::io::Role;
 use jute::txn::{CreateTxn, Txn, TxnHeader};
@@ -32,6 +33,7 @@ fn server(cfg: &str, myid: &str) -> Admin {
         Arc::new(Gate::new(tree, AuthOptions::default(), 1 << 20)),
         Arc::default(),
         Arc::default(),
+        Pulses::default(),
         ("/d/version-2".into(), "/d/version-2".into()),
         Clock,
     )

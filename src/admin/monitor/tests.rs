@@ -7,6 +7,7 @@ use crate::auth::AuthOptions;
 use crate::config::{Config, ConfigSources};
 use crate::replica::gate::Gate;
 use crate::runtime::clock::Clock;
+use crate::runtime::pulse::Pulses;
 use crate::tree::{Tree, TreeOptions};
 
 fn admin(cfg: &str) -> Admin {
@@ -21,6 +22,7 @@ fn admin(cfg: &str) -> Admin {
         Arc::new(Gate::new(tree, AuthOptions::default(), 1 << 20)),
         Arc::default(),
         Arc::default(),
+        Pulses::default(),
         ("/d/version-2".into(), "/d/version-2".into()),
         Clock,
     )
