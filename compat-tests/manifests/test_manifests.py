@@ -51,7 +51,7 @@ def test_a_member_starts_with_the_config_map(tmp_path):
     config = re.sub(r"2888:3888;2181", lambda _: f"{free_port()}:{free_port()};{free_port()}", config)
     container = Container(tmp_path)
     (container.folders["ZOO_CONF_DIR"] / "zoo.cfg").write_text(config)
-    command = re.search(r'command: \["sh", "-c", "(.*)"\]', text).group(1)
+    command = re.search(r"- sh\n +- -c\n +- (.*)\n", text).group(1)
     # Through env, because the entrypoint gives away folders only where root starts the server itself.
     command = command.replace("/docker-entrypoint.sh zkServer.sh", f"{container.script} env zkServer.sh")
     started = container.command(HOSTNAME="oxkeeper-2", OXKEEPER_BIN=str(oxkeeper_binary()),

@@ -19,6 +19,8 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("dpkg"), reason="needs root on a Debian"),
 ]
 SCRIPTS = "/usr/share/oxkeeper/bin"
+# Inside that Debian nothing of this machine is known.
+BARE = {"PATH": "/usr/sbin:/usr/bin"}
 
 
 def run(*command, **options):
@@ -54,6 +56,7 @@ def debian(tmp_path):
         (base / ".done").touch()
     root = tmp_path / "debian"
     run("cp", "-a", "--reflink=auto", base, root)
+    (root / "etc/hosts").write_text("127.0.0.1 localhost\n")  # debootstrap leaves it to the installer
     return root
 
 
@@ -102,11 +105,11 @@ def serve(root, port, command):
     """Runs the unit's command as the unit's user until it was asked, then stops it."""
     notify = root / "run" / "notify"
     with Manager(notify) as manager, subprocess.Popen(inside(root, "oxkeeper", *command), cwd="/",
-                                                      env={"NOTIFY_SOCKET": "/run/notify"}) as server:
+                                                      env={**BARE, "NOTIFY_SOCKET": "/run/notify"}) as server:
         try:
             assert manager.hears()["READY"] == "1"
             until(lambda: "Mode: standalone" in four_letter("127.0.0.1", port, "srvr"), "it serves")
-            assert "Mode: standalone" in run(*inside(root, "oxkeeper", f"{SCRIPTS}/zkServer.sh", "status"))
+            assert "Mode: standalone" in run(*inside(root, "oxkeeper", f"{SCRIPTS}/zkServer.sh", "status"), env=BARE)
             server.terminate()
             assert server.wait(30) == 0
         finally:
@@ -114,5 +117,5 @@ def serve(root, port, command):
     notify.unlink()
     # And by the script, as who does without systemd has it.
     script = inside(root, "oxkeeper", f"{SCRIPTS}/zkServer.sh")
-    assert run(*script, "start").endswith("STARTED\n")
-    assert run(*script, "stop").endswith("STOPPED\n")
+    assert run(*script, "start", env=BARE).endswith("STARTED\n")
+    assert run(*script, "stop", env=BARE).endswith("STOPPED\n")
