@@ -30,17 +30,21 @@ pub(super) async fn restore(admin: Arc<Admin>, call: Call) -> Answer {
     }
     if !admin.rates.restore.allow(admin.clock.mono()) {
         let remote = call.remote;
+        admin.counters.metrics.restore_rate_limited_count.inc();
         tracing::warn!("{remote}: refused, one restore per admin.rateLimiterIntervalInMS");
         return bare(StatusCode::TOO_MANY_REQUESTS);
     }
-    let remote = call.remote;
+    let (remote, began) = (call.remote, admin.clock.stamp());
+    let metrics = &admin.counters.metrics;
     match carry_out(&admin, call.upload).await {
         Ok(zxid) => {
+            metrics.restore_time.record_ms(admin.clock.stamp() - began);
             let mut answer = Answer::default();
             answer.put("last_zxid", zxid.0);
             answer
         }
         Err(error) => {
+            metrics.restore_error_count.inc();
             tracing::warn!("{remote}: nothing is restored: {error}");
             bare(StatusCode::INTERNAL_SERVER_ERROR)
         }

@@ -73,6 +73,7 @@ pub(super) async fn snapshot(admin: Arc<Admin>, call: Call) -> Answer {
         return bare(status);
     }
     if !admin.rates.snapshot.allow(admin.clock.mono()) {
+        admin.counters.metrics.snapshot_rate_limited_count.inc();
         tracing::warn!(
             "{}: the last snapshot was asked for a moment ago: refused",
             call.remote
@@ -84,6 +85,7 @@ pub(super) async fn snapshot(admin: Arc<Admin>, call: Call) -> Answer {
     match take(&admin, streaming).await {
         Ok(answer) => answer,
         Err(error) => {
+            admin.counters.metrics.snapshot_error_count.inc();
             tracing::warn!(
                 "{}: the snapshot that was asked for failed: {error}",
                 call.remote

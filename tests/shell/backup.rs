@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use jute::Op;
 use jute::data::{Acl, Id};
-use jute::proto::SetAclRequest;
+use jute::proto::{GetDataResponse, SetAclRequest};
 
-use super::server::{TestServer, config};
+use super::ensemble::Ensemble;
+use super::rawzk::{Client, create, set};
+use super::server::{TestServer, config, wait_until};
 
 /// What HTTP answered.
 struct Answer {
@@ -309,6 +311,191 @@ fn a_backup_under_load_is_the_tree_of_its_position() {
     let restored = TestServer::with(config(fresh.path(), "")).unwrap();
     let mut client = restored.open();
     assert!(client.exists("/n2999", false));
+}
+
+fn data(client: &mut Client, path: &str) -> Vec<u8> {
+    let reply: GetDataResponse = client.get(path).read();
+    reply.data.unwrap().to_vec()
+}
+
+#[test]
+fn a_subtree_goes_into_a_living_server() {
+    let (dir, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let lines = "extendedTypesEnabled=true";
+    let source = TestServer::with(config(dir.path(), lines)).unwrap();
+    let mut client = source.open();
+    client.create("/app", b"root", 0);
+    for n in 0..250 {
+        client.create(&format!("/app/n{n}"), format!("data {n}").as_bytes(), 0);
+    }
+    client.create("/app/session", b"", 1);
+    client.call(Op::CreateContainer, &create("/app/box", b"", 4));
+    client.create("/other", b"", 0);
+    let backup = folder.path().join("backup");
+    ok(&["backup", text(&backup), "--data-dir", text(dir.path())]);
+    client.call(Op::SetData, &set("/app/n7", b"changed"));
+    client.delete("/app/n8");
+
+    let target = TestServer::start(lines);
+    let address = target.address.to_string();
+    let args = [
+        "restore",
+        text(&backup),
+        "--subtree",
+        "/app",
+        "--into",
+        &address,
+    ];
+    let with = |more: &[&str]| oxkeeper(&[&args[..], more].concat());
+    let said = |output: Output| {
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(said(with(&["--dry-run"])).contains("252 znodes would be created"));
+    let mut there = target.open();
+    assert!(!there.exists("/app", false));
+    assert!(said(with(&[])).contains("252 znodes created, 0 overwritten, 0 left"));
+    assert!(there.exists("/app/n249", false) && there.exists("/app/box", false));
+    assert!(!there.exists("/app/session", false) && !there.exists("/other", false));
+    // What exists is not touched unless told.
+    let refused = with(&[]);
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("nothing was written"));
+    there.call(Op::SetData, &set("/app/n7", b"mine"));
+    there.delete("/app/n8");
+    assert!(
+        said(with(&["--existing", "skip"])).contains("1 znodes created, 0 overwritten, 251 left")
+    );
+    assert_eq!(data(&mut there, "/app/n7"), b"mine");
+    assert!(said(with(&["--existing", "overwrite"])).contains("0 znodes created, 252 overwritten"));
+    assert_eq!(data(&mut there, "/app/n7"), b"data 7");
+    // Elsewhere, with the znodes above it.
+    let moved = format!("{address}/deep/er/app");
+    let args = [
+        "restore",
+        text(&backup),
+        "--subtree",
+        "/app",
+        "--into",
+        &moved,
+        "--batch",
+        "7",
+    ];
+    assert!(ok(&args).contains("252 znodes created"));
+    assert_eq!(data(&mut there, "/deep/er/app/n8"), b"data 8");
+    let zookeeper = oxkeeper(&[
+        "restore",
+        text(&backup),
+        "--subtree",
+        "/zookeeper/quota",
+        "--into",
+        &address,
+    ]);
+    assert_eq!(zookeeper.status.code(), Some(2));
+}
+
+#[test]
+fn members_are_restored_one_after_the_other() {
+    let source = TestServer::start("");
+    let mut client = source.open();
+    for n in 0..30 {
+        client.create(&format!("/n{n}"), b"data", 0);
+    }
+    let snapshot = get(&source, "/commands/snapshot", "ip").body;
+    let mut ensemble = Ensemble::with_admin(3);
+    let leader = ensemble.leader();
+    ensemble.server(leader).open().create("/gone", b"", 0);
+    for id in 1..=3 {
+        wait_until("everybody has it", || {
+            ensemble.server(id).word("srvr").contains("Node count: 6")
+        });
+    }
+    // The leader last: until then it goes on as it is.
+    let others = (1..=3).filter(|id| *id != leader);
+    for id in others.chain([leader]) {
+        let address = ensemble.server(id).admin.unwrap();
+        wait_until("it serves", || {
+            !ensemble
+                .server(id)
+                .word("srvr")
+                .contains("not currently serving")
+        });
+        let restored = http(address, "POST", "/commands/restore", "ip", &snapshot);
+        let said = String::from_utf8_lossy(&restored.body).into_owned();
+        assert!(
+            restored.status == 200 && said.contains("last_zxid"),
+            "{said}"
+        );
+    }
+    ensemble.leader();
+    let sees_all = |server: &TestServer| {
+        let text = server.word("srvr");
+        text.contains("Node count: 35")
+    };
+    for id in 1..=3 {
+        wait_until("it has what was restored", || sees_all(ensemble.server(id)));
+    }
+    let mut client = ensemble.server(1).open();
+    assert!(client.exists("/n29", false) && !client.exists("/gone", false));
+    client.create("/new", b"", 0);
+    drop(client);
+    (1..=3).for_each(|id| ensemble.stop_server(id));
+    (1..=3).for_each(|id| ensemble.start_server(id));
+    ensemble.leader();
+    for id in 1..=3 {
+        wait_until("it is there after a start", || {
+            ensemble.server(id).word("srvr").contains("Node count: 36")
+        });
+    }
+}
+
+#[test]
+fn a_whole_ensemble_comes_back_at_an_earlier_position() {
+    let mut ensemble = Ensemble::start(3, 0);
+    // Epochs that a client saw.
+    for _ in 0..2 {
+        let leader = ensemble.leader();
+        ensemble.stop_server(leader);
+        ensemble.leader();
+        ensemble.start_server(leader);
+    }
+    let leader = ensemble.leader();
+    let mut client = ensemble.client(leader);
+    client.create("/kept", b"1", 0);
+    let at = client.call(Op::SetData, &set("/kept", b"2")).zxid();
+    client.create("/late", b"", 0);
+    let backup = tempfile::tempdir().unwrap();
+    let folder = text(backup.path());
+    ok(&["backup", folder, "--data-dir", text(&ensemble.data(leader))]);
+    drop(client);
+    (1..=3).for_each(|id| ensemble.stop_server(id));
+    for id in 1..=3 {
+        let (data, at) = (ensemble.data(id), format!("{at:#x}"));
+        ok(&[
+            "restore",
+            folder,
+            "--data-dir",
+            text(&data),
+            "--force",
+            "--zxid",
+            &at,
+        ]);
+    }
+    (1..=3).for_each(|id| ensemble.start_server(id));
+    ensemble.leader();
+    for id in 1..=3 {
+        assert_eq!(ensemble.read(id, "/kept").as_deref(), Some(&b"2"[..]));
+        assert_eq!(ensemble.read(id, "/late"), None);
+        let new = ensemble
+            .client(id)
+            .create(&format!("/new{id}"), b"", 0)
+            .zxid();
+        assert!(new >> 32 > at >> 32, "{new:#x} follows {at:#x}");
+    }
 }
 
 /// Runs it and kills it after a while; whether it was killed before its end.

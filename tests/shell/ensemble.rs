@@ -21,7 +21,17 @@ pub struct Ensemble {
 impl Ensemble {
     pub fn start(voters: usize, observers: usize) -> Ensemble {
         let count = voters + observers;
-        let ports = free_ports(2 * count);
+        let mut ensemble = Ensemble {
+            dir: tempfile::tempdir().unwrap(),
+            lines: Ensemble::lines_of(voters, observers),
+            servers: (0..count).map(|_| None).collect(),
+        };
+        (1..=count).for_each(|id| ensemble.start_server(id));
+        ensemble
+    }
+
+    fn lines_of(voters: usize, observers: usize) -> String {
+        let ports = free_ports(2 * (voters + observers));
         let mut lines =
             "tickTime=200\ninitLimit=20\nsyncLimit=10\n4lw.commands.whitelist=*\n".to_owned();
         for (index, pair) in ports.chunks(2).enumerate() {
@@ -33,16 +43,21 @@ impl Ensemble {
             let (id, quorum, election) = (index + 1, pair[0], pair[1]);
             lines += &format!("server.{id}=127.0.0.1:{quorum}:{election}:{role}\n");
         }
-        let mut ensemble = Ensemble {
-            dir: tempfile::tempdir().unwrap(),
-            lines,
-            servers: (0..count).map(|_| None).collect(),
-        };
-        (1..=count).for_each(|id| ensemble.start_server(id));
+        lines
+    }
+
+    /// As [`Ensemble::start`], each with an AdminServer.
+    pub fn with_admin(voters: usize) -> Ensemble {
+        let mut ensemble = Ensemble::start(0, 0);
+        let with_admin =
+            Ensemble::lines_of(voters, 0) + "admin.serverPort=1\nadmin.rateLimiterIntervalInMS=1\n";
+        ensemble.lines = with_admin;
+        ensemble.servers = (0..voters).map(|_| None).collect();
+        (1..=voters).for_each(|id| ensemble.start_server(id));
         ensemble
     }
 
-    fn data(&self, id: usize) -> std::path::PathBuf {
+    pub fn data(&self, id: usize) -> std::path::PathBuf {
         self.dir.path().join(id.to_string())
     }
 
@@ -124,7 +139,9 @@ fn config(dir: &Path, id: usize, lines: &str) -> Config {
     let mut config = Config::parse(&sources).unwrap().config;
     let host = Some("127.0.0.1".to_owned());
     config.client_addr = Some(HostPort { host, port: 0 });
-    config.admin_addr = None;
+    let asked = lines.contains("admin.serverPort");
+    let host = Some("127.0.0.1".to_owned());
+    config.admin_addr = asked.then_some(HostPort { host, port: 0 });
     config.prometheus = None;
     config
 }

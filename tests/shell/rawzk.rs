@@ -36,6 +36,10 @@ impl Frame {
         self.header.xid
     }
 
+    pub fn zxid(&self) -> i64 {
+        self.header.zxid
+    }
+
     pub fn err(&self) -> i32 {
         self.header.err.0
     }

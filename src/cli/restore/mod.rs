@@ -1,16 +1,18 @@
 //! `oxkeeper restore`: a data folder out of a backup, to its end, to a position or to a time.
 
+mod subtree;
 mod whole;
 
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 
-use self::whole::{Options, Restored, Target};
+use self::subtree::{Done, Existing, Wish};
+use self::whole::{Options, Plan, Restored, Target};
 use crate::base::Zxid;
 use crate::cli::backup::error::BackupError;
 use crate::cli::backup::{manifest, verify, when};
@@ -22,14 +24,16 @@ use crate::runtime::restored::Homes;
   oxkeeper restore /backup/zk --data-dir /var/lib/zookeeper
   oxkeeper restore /backup/zk --data-dir /var/lib/zookeeper --time 2026-11-21T20:15:00Z
 
+  oxkeeper restore /backup/zk --subtree /app --into zk1:2181,zk2:2181/app-yesterday --dry-run
+
 An ensemble: stop every member, restore the same position into each, start them all. See docs/backup.md.")]
 pub struct RestoreArgs {
     /// The backup.
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
     /// dataDir of the server that gets it: new or empty, its server stopped.
-    #[arg(long, value_name = "DIR")]
-    data_dir: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "subtree")]
+    data_dir: Option<PathBuf>,
     /// dataLogDir of the server, where that is another folder.
     #[arg(long, value_name = "DIR")]
     log_dir: Option<PathBuf>,
@@ -41,11 +45,78 @@ pub struct RestoreArgs {
     #[arg(long, value_name = "TIME", value_parser = time)]
     time: Option<i64>,
     /// Restore though the folder holds a database; that is kept as version-2.replaced-1.
-    #[arg(long)]
+    #[arg(long, requires = "data_dir")]
     force: bool,
     /// Write this server's id into myid, too.
-    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u8).range(1..))]
+    #[arg(long, value_name = "ID", requires = "data_dir", value_parser = clap::value_parser!(u8).range(1..))]
     myid: Option<u8>,
+    #[command(flatten)]
+    subtree: SubtreeArgs,
+}
+
+/// Restoring one subtree into an ensemble that lives.
+#[derive(Debug, Args)]
+struct SubtreeArgs {
+    /// Instead of everything: this znode and all below it, into a living ensemble (--into). Ephemeral znodes are left
+    /// out.
+    #[arg(
+        long,
+        value_name = "PATH",
+        requires = "into",
+        conflicts_with = "data_dir"
+    )]
+    subtree: Option<String>,
+    /// Servers of that ensemble, and where the subtree shall be if not where it was.
+    #[arg(long, value_name = "HOST:PORT,...[/TARGET]", requires = "subtree")]
+    into: Option<String>,
+    /// What to do about znodes that exist.
+    #[arg(long, value_enum, default_value = "fail", requires = "subtree")]
+    existing: Existing,
+    /// Say what would be done, and write nothing.
+    #[arg(long, requires = "subtree")]
+    dry_run: bool,
+    /// Znodes that are created together.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 100,
+        requires = "subtree"
+    )]
+    batch: usize,
+    /// Who to be there: a scheme and its data. Also read from OXKEEPER_AUTH, which nobody else sees.
+    #[arg(long, value_name = "digest USER:PASSWORD", requires = "subtree")]
+    auth: Option<String>,
+}
+
+impl SubtreeArgs {
+    fn wish(&self) -> Result<Option<Wish>, String> {
+        let (Some(subtree), Some(into)) = (&self.subtree, &self.into) else {
+            return Ok(None);
+        };
+        let (servers, target) = subtree::split(into, subtree)?;
+        let auth = self
+            .auth
+            .clone()
+            .or_else(|| std::env::var("OXKEEPER_AUTH").ok());
+        let auth = match auth {
+            None => None,
+            Some(auth) => {
+                let words = auth.split_once(' ');
+                let (scheme, data) =
+                    words.ok_or("--auth wants a scheme and its data: 'digest USER:PASSWORD'")?;
+                Some((scheme.to_owned(), data.to_owned()))
+            }
+        };
+        Ok(Some(Wish {
+            subtree: subtree.clone(),
+            servers,
+            target,
+            existing: self.existing,
+            dry_run: self.dry_run,
+            batch: self.batch,
+            auth,
+        }))
+    }
 }
 
 fn zxid(text: &str) -> Result<Zxid, String> {
@@ -60,7 +131,14 @@ fn time(text: &str) -> Result<i64, String> {
 
 /// Runs the command.
 pub fn run(args: &RestoreArgs) -> ExitCode {
-    match carry_out(args) {
+    let wish = match args.subtree.wish() {
+        Ok(wish) => wish,
+        Err(what) => {
+            eprintln!("oxkeeper restore: {what}");
+            return ExitCode::from(2);
+        }
+    };
+    match carry_out(args, wish.as_ref()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("oxkeeper restore: {error}");
@@ -69,7 +147,7 @@ pub fn run(args: &RestoreArgs) -> ExitCode {
     }
 }
 
-fn carry_out(args: &RestoreArgs) -> Result<(), BackupError> {
+fn carry_out(args: &RestoreArgs, wish: Option<&Wish>) -> Result<(), BackupError> {
     let manifest = verify::read(&args.folder)?;
     let target = match (args.zxid, args.time) {
         (Some(zxid), _) => Target::Zxid(zxid),
@@ -77,12 +155,14 @@ fn carry_out(args: &RestoreArgs) -> Result<(), BackupError> {
         (None, None) => Target::Latest,
     };
     let plan = whole::plan(&args.folder, &manifest, target)?;
+    if let Some(wish) = wish {
+        println!("{}", restore_subtree(&args.folder, &plan, wish)?);
+        return Ok(());
+    }
+    let data = args.data_dir.clone().unwrap_or_default();
     let homes = Homes {
-        data: args.data_dir.clone(),
-        log: args
-            .log_dir
-            .clone()
-            .unwrap_or_else(|| args.data_dir.clone()),
+        log: args.log_dir.clone().unwrap_or_else(|| data.clone()),
+        data,
     };
     let options = Options {
         homes,
@@ -92,6 +172,27 @@ fn carry_out(args: &RestoreArgs) -> Result<(), BackupError> {
     let restored = whole::restore(&args.folder, &manifest, &plan, &options)?;
     println!("{}", show(&restored));
     Ok(())
+}
+
+fn restore_subtree(folder: &Path, plan: &Plan, wish: &Wish) -> Result<String, BackupError> {
+    let rewound = whole::read(folder, plan)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| BackupError::io("start", Path::new("network"), error))?;
+    let done = runtime.block_on(subtree::restore(&rewound.tree, wish))?;
+    let would = if wish.dry_run { "would be " } else { "" };
+    let Done {
+        created,
+        overwritten,
+        skipped,
+        ephemerals,
+    } = done;
+    Ok(format!(
+        "{} of {} to {}: {created} znodes {would}created, {overwritten} {would}overwritten, {skipped} {would}left as \
+         they are; {ephemerals} ephemeral ones are not restored",
+        wish.subtree, rewound.last_zxid, wish.target
+    ))
 }
 
 fn show(restored: &Restored) -> String {

@@ -283,6 +283,19 @@ fn build(
     Ok((read_again(&dirs, plan)?, accepted))
 }
 
+/// The tree that `plan` leads to, built from the backup's own files.
+///
+/// # Errors
+/// If it does not lead there.
+pub fn read(folder: &Path, plan: &Plan) -> Result<Rewound, BackupError> {
+    let dir = plan.chain.dir(folder);
+    let dirs = Dirs {
+        data: dir.clone(),
+        log: dir,
+    };
+    read_again(&dirs, plan)
+}
+
 /// Builds the tree from the new files.
 fn read_again(dirs: &Dirs, plan: &Plan) -> Result<Rewound, BackupError> {
     let is_certain = plan.snapshot.holds_upto.is_some();
