@@ -4,9 +4,9 @@
 //!   backup -> tree at the position -> znodes, parents first -> which exist already -> multi, multi, ... -> ensemble
 //! ```
 //!
-//! Ephemeral znodes are left out: they belong to sessions. Each batch is one multi, there as a whole or not at all; what
-//! is lost with a connection is looked for before it is sent again. Interrupted, the same command with `--existing skip`
-//! goes on where it ended.
+//! Ephemeral znodes are left out: they belong to sessions. Each batch is one multi, there as a whole or not at all;
+//! what is lost with a connection is looked for before it is sent again. Interrupted, the same command with
+//! `--existing skip` goes on where it ended.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
