@@ -53,7 +53,7 @@ pub fn mntr(admin: &Admin) -> String {
 pub fn values(admin: &Admin) -> Vec<(String, Value)> {
     let mut out = state(admin);
     let mut put = |key: String, number| out.push((key, Value::Number(number)));
-    let (metrics, gauges) = (&admin.counters.metrics, gauges(admin));
+    let (metrics, mut gauges) = (&admin.counters.metrics, gauges(admin));
     if let Some(options) = admin
         .config
         .prometheus
@@ -67,6 +67,10 @@ pub fn values(admin: &Admin) -> Vec<(String, Value)> {
             }
         }
         return out;
+    }
+    if gauges.learners.is_none() {
+        // A follower that hosts no observers knows of none, and only Prometheus takes that for 0.
+        gauges.synced_observers = None;
     }
     let mut visit = |declared: &Declared, reading: Reading<'_>| {
         if matches!(declared.origin, Origin::Java | Origin::Silent) {
@@ -181,6 +185,9 @@ pub fn gauges(admin: &Admin) -> Gauges {
     gauges.uptime = up.map(Number::from);
     if let Some(own) = &admin.config.member {
         gauges.quorum_size = Some(own.ensemble.voters().into());
+    }
+    if mode == Some(Mode::Follower) {
+        gauges.synced_observers = Some(Number::Int(0));
     }
     if mode == Some(Mode::Leader) {
         gauges.leader_uptime = gauges.uptime;

@@ -1,5 +1,7 @@
 //! The table as a whole.
 
+mod doc;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
