@@ -134,7 +134,8 @@ pub async fn create(call: &Call<'_>, words: &[String]) -> Result<(), Failure> {
             return Err(Failure::of(&error, path));
         }
     };
-    let path = created.path.unwrap_or_default();
+    // Java takes the whole path away from a session in the znode it creates.
+    let path = created.path.filter(|path| *path != "/").unwrap_or_default();
     // On standard error, as Java has it.
     call.out.error_plain(&format!("Created {path}"));
     Ok(())
