@@ -11,6 +11,7 @@ use std::time::Duration;
 use jute::Op;
 use jute::txn::{LoggedTxn, Txn, TxnHeader};
 
+use super::member::Standing;
 use super::queue::Entry;
 use super::slow::{SlowRequests, Stages};
 use crate::base::{Mono, ServerId, Stamp, WallMs, Zxid};
@@ -225,8 +226,8 @@ impl Measures {
         note(&mut self.logged, upto, self.at);
     }
 
-    /// A transaction is about to be applied. `leads`: this server gave it its place, alone or for others.
-    pub fn apply(&mut self, header: &TxnHeader, leads: bool, learns: bool, wall: WallMs) {
+    /// A transaction is about to be applied by a server of this standing.
+    pub fn apply(&mut self, header: &TxnHeader, standing: Standing, wall: WallMs) {
         self.work.applied += 1;
         let zxid = Zxid(header.zxid);
         for marks in [&mut self.appended, &mut self.logged] {
@@ -235,7 +236,9 @@ impl Measures {
             }
         }
         let (metrics, batches) = (&self.metrics, &mut self.batches);
-        if leads && let Some((_, proposed)) = self.appended.front() {
+        if standing.orders()
+            && let Some((_, proposed)) = self.appended.front()
+        {
             metrics.request_stage_seconds[Stage::Quorum].record(self.at - *proposed);
         }
         // Leader and this server may not agree on the time.
@@ -245,12 +248,12 @@ impl Measures {
         batches
             .propagation
             .record(age, &metrics.propagation_latency);
-        if learns {
-            batches
+        match standing {
+            Standing::Learning => batches
                 .commit_propagation
-                .record(age, &metrics.commit_propagation_latency);
-        } else if leads {
-            batches.quorum_ack.record(age, &metrics.quorum_ack_latency);
+                .record(age, &metrics.commit_propagation_latency),
+            Standing::Leading => batches.quorum_ack.record(age, &metrics.quorum_ack_latency),
+            Standing::Alone | Standing::Looking => {}
         }
     }
 

@@ -145,6 +145,12 @@ impl Replica {
     /// Everything agreed before `epoch` is applied: clients may come.
     pub(super) fn serve(&mut self, now: Now, role: Role, epoch: Epoch) {
         self.measures.serve(now.mono, role);
+        let what = match role {
+            Role::Leading => "leader",
+            Role::Following => "follower",
+            Role::Observing => "observer",
+        };
+        tracing::info!("serving as {what} in epoch {}", epoch.0);
         self.discard_received();
         let marker = Zxid::first_of(epoch);
         let gate = self.gate.clone();

@@ -203,9 +203,7 @@ impl Replica {
     }
 
     fn measure_apply(&mut self, now: Now, txn: &LoggedTxn) {
-        let leads = self.standing.orders();
-        let learns = self.standing == Standing::Learning;
-        self.measures.apply(&txn.header, leads, learns, now.wall);
+        self.measures.apply(&txn.header, self.standing, now.wall);
         self.measures.changed(&txn.txn);
         let metrics = &self.measures.metrics;
         if self.standing == Standing::Leading {

@@ -40,7 +40,7 @@ fn a_leader_measures_from_its_proposal_to_the_quorum() {
     measures.append(Zxid(3));
     measures.set_stamp(Stamp(50 * MS));
     for zxid in 1..=3 {
-        measures.apply(&header(zxid, 1000), true, false, WallMs(1040));
+        measures.apply(&header(zxid, 1000), Standing::Leading, WallMs(1040));
     }
     measures.flush(Mono(0));
     let metrics = &measures.metrics;
@@ -56,7 +56,7 @@ fn a_leader_measures_from_its_proposal_to_the_quorum() {
 #[test]
 fn a_clock_behind_the_leaders_measures_nothing() {
     let mut measures = measures();
-    measures.apply(&header(1, 1000), false, true, WallMs(999));
+    measures.apply(&header(1, 1000), Standing::Learning, WallMs(999));
     measures.flush(Mono(0));
     assert_eq!(of(&measures.metrics.propagation_latency), (0, 0));
 }

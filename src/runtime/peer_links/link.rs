@@ -72,9 +72,10 @@ impl Link {
     /// Ends the connection and says so, unless that was done before or it was closed.
     pub fn fail(&self, shared: &Shared, why: impl std::fmt::Display) {
         if !self.over.swap(true, Ordering::AcqRel) {
-            shared
-                .complaints
-                .say(format_args!("{}: connection lost: {why}", self.name));
+            shared.complaints.say(format_args!(
+                "{}: connection lost: {why}; if it is not back soon, look at that server and at the way to it",
+                self.name
+            ));
             shared.forget(self.id);
             shared
                 .mailbox
