@@ -12,10 +12,11 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use jute::proto::{AuthPacket, ConnectRequest, ReplyHeader};
-use jute::{ErrorCode, Reader, Wire, Writer};
+use jute::{ErrorCode, Op, Reader, Wire, Writer};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -24,7 +25,7 @@ use super::instruments::ConnInstruments;
 use super::{ClientPort, Stopping};
 use crate::admin::{Admin, four_letter};
 use crate::auth;
-use crate::base::Mono;
+use crate::base::{Mono, SessionId};
 use crate::metrics::Metrics;
 use crate::replica::conn::Conn;
 use crate::replica::lane::Lane;
@@ -457,6 +458,9 @@ impl Task {
         let (gate, conn, wakes) = (&self.port.gate, &self.conn, &mut self.wakes);
         let session = lane.session();
         let mut progress = Progress::default();
+        // Only these can take long, and only for them the clock is read.
+        let clock = self.port.clock;
+        let began = request.is_heavy().then(|| clock.stamp());
         let zxid = loop {
             let done = gate.read(|tree| {
                 Read {
@@ -475,7 +479,23 @@ impl Task {
         };
         self.conn.stats.answered(request.op(), xid, zxid, now, now);
         let (op, path) = (request.op(), request.path());
+        if let Some(began) = began {
+            self.tell_if_slow(session, op, path, clock.stamp() - began);
+        }
         self.instruments.read(op, path, progress.payload());
+    }
+
+    fn tell_if_slow(&self, session: SessionId, op: Option<Op>, path: Option<&str>, took: Duration) {
+        if self.port.slow_request.is_none_or(|limit| took < limit) {
+            return;
+        }
+        self.port.counters.metrics.slow_requests.inc();
+        let (op, path) = (op.unwrap_or(Op::Error), path.unwrap_or_default());
+        self.port.complaints.say(format_args!(
+            "session {session}: slow request, {op:?} {path:?} took {} ms to be answered from the tree: it is large, or \
+             large writes held it up (request.warningthresholdms)",
+            took.as_millis()
+        ));
     }
 
     /// Source: `ZooKeeperServer.processPacket`, auth branch.

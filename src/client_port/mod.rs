@@ -60,6 +60,8 @@ pub struct ClientPort {
     pub max_connections: usize,
     /// Whether idle sockets are probed by the kernel.
     pub keep_alive: bool,
+    /// A read that takes longer is logged; None: none is.
+    pub slow_request: Option<Duration>,
     /// Says what is wrong with connections, without flooding the log.
     pub complaints: Complaints,
 }

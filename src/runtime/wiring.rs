@@ -453,6 +453,7 @@ fn client_port(
         max_per_address: config.max_client_cnxns,
         max_connections: config.max_cnxns,
         keep_alive: config.client_tcp_keep_alive,
+        slow_request: config.request_warning_threshold,
         complaints: Complaints::default(),
     })
 }
