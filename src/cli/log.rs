@@ -129,7 +129,7 @@ pub fn run(args: &LogArgs) -> ExitCode {
 fn run_all(args: &LogArgs) -> Result<(), Failure> {
     let files = log_files(&args.files)?;
     let total = total_size(files.iter().map(PathBuf::as_path));
-    let progress = Progress::new(total, "reading");
+    let progress = Progress::while_printing(total, "reading");
     let disk = progress.disk();
     let mut out = BufWriter::new(io::stdout().lock());
     let mut worst: Option<Failure> = None;

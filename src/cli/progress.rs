@@ -1,7 +1,7 @@
 //! A progress bar for tools that read large files: drawn where stderr is a terminal, and only once the work takes a
 //! while.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +11,26 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::storage::{Disk, DiskFile, OsDisk};
 
 /// How much of the work is done, in bytes read.
-#[derive(Clone)]
-pub struct Progress(ProgressBar);
+pub struct Progress {
+    bar: ProgressBar,
+    /// Whether there is a terminal to draw it on.
+    shown: bool,
+}
 
 impl Progress {
     /// For `total` bytes to read; 0 where nobody knows.
     pub fn new(total: u64, what: &str) -> Progress {
-        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(5));
+        Progress::on_terminal(total, what, io::stderr().is_terminal())
+    }
+
+    /// The same for a tool that prints while it reads: it would print across the bar on one terminal.
+    pub fn while_printing(total: u64, what: &str) -> Progress {
+        let apart = io::stderr().is_terminal() && !io::stdout().is_terminal();
+        Progress::on_terminal(total, what, apart)
+    }
+
+    fn on_terminal(total: u64, what: &str, shown: bool) -> Progress {
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
         let template = match total {
             0 => "{spinner} {msg}  {binary_bytes} read, {binary_bytes_per_sec}",
             _ => "{msg}  [{wide_bar}] {binary_bytes}/{binary_total_bytes}, {eta} left",
@@ -26,23 +39,26 @@ impl Progress {
             bar.set_style(style);
         }
         bar.set_message(what.to_owned());
-        Progress(bar)
+        Progress { bar, shown }
     }
 
     /// The files of the system; what is read from them moves the bar.
     pub fn disk(&self) -> Arc<dyn Disk> {
-        Arc::new(WatchedDisk(self.0.clone()))
+        Arc::new(WatchedDisk {
+            bar: self.bar.clone(),
+            shown: self.shown,
+        })
     }
 
     /// Takes the bar off the screen; to be called before anything else is printed on stderr.
     pub fn finish(&self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }
 
@@ -52,17 +68,21 @@ pub fn total_size<'a>(paths: impl IntoIterator<Item = &'a Path>) -> u64 {
     paths.into_iter().map(length).sum()
 }
 
-struct WatchedDisk(ProgressBar);
+struct WatchedDisk {
+    bar: ProgressBar,
+    shown: bool,
+}
 
 struct WatchedFile {
     file: Box<dyn DiskFile>,
     bar: ProgressBar,
+    shown: bool,
 }
 
 impl WatchedDisk {
     fn watched(&self, file: io::Result<Box<dyn DiskFile>>) -> io::Result<Box<dyn DiskFile>> {
-        let bar = self.0.clone();
-        file.map(|file| Box::new(WatchedFile { file, bar }) as Box<dyn DiskFile>)
+        let (bar, shown) = (self.bar.clone(), self.shown);
+        file.map(|file| Box::new(WatchedFile { file, bar, shown }) as Box<dyn DiskFile>)
     }
 }
 
@@ -105,8 +125,9 @@ impl DiskFile for WatchedFile {
         let read = self.file.read_at(offset, buf);
         if let Ok(count) = &read {
             self.bar.inc(*count as u64);
-            if self.bar.elapsed() < SHOWN_AFTER {
-                self.bar.reset_eta();
+            if self.shown && self.bar.is_hidden() && self.bar.elapsed() > SHOWN_AFTER {
+                self.bar
+                    .set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
             }
         }
         read
@@ -137,5 +158,5 @@ impl DiskFile for WatchedFile {
     }
 }
 
-/// The first reads say nothing about the speed.
+/// What is done sooner needs no bar.
 const SHOWN_AFTER: Duration = Duration::from_millis(500);

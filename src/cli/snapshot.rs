@@ -156,7 +156,7 @@ impl Read {
 
 /// Differs from Java's tools, which do not look at checksums: what can be shown is shown, then the damage is told.
 fn read(path: &Path) -> Result<Read, Failure> {
-    with_progress(path, |disk| {
+    with_progress(path, Progress::new, |disk| {
         let mut loader = Loader::new(TreeOptions {
             digest: false,
             ..TreeOptions::default()
@@ -176,9 +176,13 @@ fn read(path: &Path) -> Result<Read, Failure> {
     })
 }
 
-fn with_progress<T>(path: &Path, work: impl FnOnce(&dyn Disk) -> T) -> T {
+fn with_progress<T>(
+    path: &Path,
+    bar: fn(u64, &str) -> Progress,
+    work: impl FnOnce(&dyn Disk) -> T,
+) -> T {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let progress = Progress::new(total_size([path]), &format!("reading {name}"));
+    let progress = bar(total_size([path]), &format!("reading {name}"));
     work(progress.disk().as_ref())
 }
 

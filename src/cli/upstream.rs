@@ -64,7 +64,7 @@ fn toolkit(out: &mut dyn Write, words: &[&str]) -> Result<(), Failure> {
             return log::chop(out, file, zxid);
         }
     }
-    let progress = Progress::new(total_size([file]), "reading");
+    let progress = Progress::while_printing(total_size([file]), "reading");
     let disk = progress.disk();
     match parsed.has("r") {
         true => {

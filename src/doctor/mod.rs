@@ -78,31 +78,19 @@ pub fn examine(
         tried: Arc::new(Overlay::new(disk.clone())),
         accept_loss,
         findings: Vec::new(),
+        start: None,
     };
-    let refusal = doctor.rehearse().err().map(|error| error.to_string());
+    let refusal = doctor.refusal();
     let found = layout::examine(doctor.tried.as_ref(), folder)?;
     doctor.note(found)?;
     let snapshots = snapshots::look(doctor.tried.as_ref(), &folder.dirs)?;
     let scans = logs::scan(doctor.tried.as_ref(), &folder.dirs)?;
     doctor.note(logs::judge(&scans, snapshots.newest))?;
-    let problem = doctor.rehearse().err();
-    doctor.note(snapshots::judge(
-        &snapshots,
-        &scans,
-        &folder.dirs,
-        problem.as_ref(),
-    ))?;
-    let (last, znodes) = match doctor.rehearse() {
-        Ok(recovered) => {
-            doctor.loaded(&recovered)?;
-            (Some(recovered.last_zxid), recovered.tree.znode_count())
-        }
-        Err(error) => {
-            doctor.unexplained(&error);
-            (None, 0)
-        }
-    };
-    let refusal_after = doctor.rehearse().err().map(|error| error.to_string());
+    let problem = doctor.rehearse().as_ref().err();
+    let found = snapshots::judge(&snapshots, &scans, &folder.dirs, problem);
+    doctor.note(found)?;
+    let (last, znodes) = doctor.look_at_tree()?;
+    let refusal_after = doctor.refusal();
     Ok(Report {
         findings: doctor.findings,
         last,
@@ -118,6 +106,8 @@ struct Doctor<'a> {
     tried: Arc<dyn Disk>,
     accept_loss: bool,
     findings: Vec<Finding>,
+    /// How a start on `tried` ends, where that was asked since the last change.
+    start: Option<Result<Recovered, StorageError>>,
 }
 
 impl Doctor<'_> {
@@ -129,7 +119,7 @@ impl Doctor<'_> {
             {
                 for step in &fix.steps {
                     // What cannot be completed shows when a start is rehearsed.
-                    if *step == Step::StartUp && self.rehearse().is_err() {
+                    if *step == Step::StartUp && self.refusal().is_some() {
                         continue;
                     }
                     self.attempt(step)?;
@@ -140,7 +130,8 @@ impl Doctor<'_> {
         Ok(())
     }
 
-    fn attempt(&self, step: &Step) -> Result<(), StorageError> {
+    fn attempt(&mut self, step: &Step) -> Result<(), StorageError> {
+        self.start = None;
         if let Step::Move(from, to) = step
             && self.tried.rename(from, to).is_ok()
         {
@@ -151,13 +142,42 @@ impl Doctor<'_> {
     }
 
     /// Starts a server as far as storage goes, on a copy of what was tried.
-    fn rehearse(&self) -> Result<Recovered, StorageError> {
-        let copy: Arc<dyn Disk> = Arc::new(Overlay::new(self.tried.clone()));
-        recover(&copy, &self.folder.dirs, &RecoverOptions::default())
+    fn rehearse(&mut self) -> &Result<Recovered, StorageError> {
+        self.start.get_or_insert_with(|| {
+            let copy: Arc<dyn Disk> = Arc::new(Overlay::new(self.tried.clone()));
+            recover(&copy, &self.folder.dirs, &RecoverOptions::default())
+        })
     }
 
-    /// What shows only in a tree.
-    fn loaded(&mut self, recovered: &Recovered) -> Result<(), StorageError> {
+    /// Why it does not start.
+    fn refusal(&mut self) -> Option<String> {
+        let start = self.rehearse();
+        start.as_ref().err().map(|error| error.to_string())
+    }
+
+    /// Notes what shows only in a tree; the last zxid and the number of znodes, if there is one.
+    fn look_at_tree(&mut self) -> Result<(Option<Zxid>, usize), StorageError> {
+        match self.rehearse() {
+            Ok(recovered) => {
+                let seen = (Some(recovered.last_zxid), recovered.tree.znode_count());
+                let start = self.start.take();
+                let found = match &start {
+                    Some(Ok(recovered)) => self.tree_findings(recovered)?,
+                    _ => Vec::new(),
+                };
+                self.start = start;
+                self.note(found)?;
+                Ok(seen)
+            }
+            Err(error) => {
+                let text = error.to_string();
+                self.unexplained(text);
+                Ok((None, 0))
+            }
+        }
+    }
+
+    fn tree_findings(&self, recovered: &Recovered) -> Result<Vec<Finding>, StorageError> {
         let dirs = &self.folder.dirs;
         let mut findings = Vec::new();
         if recovered.base == Base::NewDatabase && recovered.replayed == 0 {
@@ -195,11 +215,11 @@ impl Doctor<'_> {
             let last = recovered.last_zxid;
             findings.extend(epochs::examine(self.tried.as_ref(), self.folder, last)?);
         }
-        self.note(findings)
+        Ok(findings)
     }
 
     /// A refusal that no finding with a fix explains.
-    fn unexplained(&mut self, error: &StorageError) {
+    fn unexplained(&mut self, what: String) {
         let explained = self.findings.iter().any(|finding| {
             let waits = |fix: &Fix| fix.loses.is_some() && !self.accept_loss;
             let fixable = finding.fix.as_ref().is_none_or(waits);
@@ -212,7 +232,7 @@ impl Doctor<'_> {
             kind: Kind::DoesNotStart,
             severity: Severity::Error,
             path: self.folder.dirs.data.clone(),
-            what: error.to_string(),
+            what,
             remedy: "nothing that could be done without more knowledge: restore the files from a backup, or move \
                      version-2 away and let the leader of the ensemble send everything"
                 .to_owned(),

@@ -13,6 +13,7 @@ use super::{Failure, name_zxid, read, refuse_no_file, walk, with_progress};
 use crate::base::{SessionId, java_map};
 use crate::cli::java_text::{date_iso, date_long, padded_hex};
 use crate::cli::log::acls;
+use crate::cli::progress::Progress;
 use crate::storage::snapshot::{self, Parts};
 use crate::tree::{LoadError, Tree};
 
@@ -133,7 +134,9 @@ pub(super) fn json(out: &mut dyn Write, path: &Path, data: bool) -> Result<(), F
         data,
         failed: None,
     };
-    let read = with_progress(path, |disk| snapshot::visit(disk, path, &mut lines));
+    let read = with_progress(path, Progress::while_printing, |disk| {
+        snapshot::visit(disk, path, &mut lines)
+    });
     if let Some(error) = lines.failed.take() {
         return Err(error.into());
     }
