@@ -41,7 +41,7 @@ def status(port, path):
         return None
 
 
-def test_a_member_starts_with_the_config_map(tmp_path):
+def test_a_member_with_the_config_map_is_alive_and_alone_not_ready(tmp_path):
     """Started as the pod would start it, from the text of the manifest."""
     text = (ROOT / "kubernetes" / "oxkeeper.yaml").read_text()
     block = text[text.index("zoo.cfg: |\n") + len("zoo.cfg: |\n"):text.index("\n---\n")]
@@ -58,9 +58,10 @@ def test_a_member_starts_with_the_config_map(tmp_path):
                                 PATH=f"{ROOT / 'bin'}:{container.command()['env']['PATH']}")
     with subprocess.Popen(**{**started, "args": ["sh", "-c", command]}) as member:
         try:
-            until(lambda: status(admin, "/commands") == 200 or member.poll() is not None, "it is alive")
+            until(lambda: status(admin, "/livez") == 200 or member.poll() is not None, "it is alive")
             assert member.poll() is None
             assert (container.folders["ZOO_DATA_DIR"] / "myid").read_text() == "3\n"
+            assert status(admin, "/readyz") == 503, "no quorum"
         finally:
             member.terminate()
     assert member.returncode == 0
