@@ -88,6 +88,7 @@ def test_statuses_headers_and_answers_are_javas():
             client.create("/x")
             said = [
                 told(server, "/commands/snapshot"),
+                told(server, "/commands/snap"),
                 told(server, "/commands/snapshot", "nobody x"),
                 told(server, "/commands/snapshot", "digest a b c"),
                 told(server, "/commands/snapshot", "digest a:b"),

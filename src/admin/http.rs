@@ -152,7 +152,12 @@ impl AdminSite {
             return allowing(StatusCode::METHOD_NOT_ALLOWED, command.method.as_str());
         }
         let answer = self.run(command, target, request, remote).await;
-        answer.into_response(command.name())
+        let shown = match answer.status {
+            // Whoever may not run it is told so under the name that was used.
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => name,
+            _ => command.name(),
+        };
+        answer.into_response(shown)
     }
 
     /// What no other server has, on paths of its own.

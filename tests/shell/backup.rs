@@ -11,7 +11,7 @@ use jute::data::{Acl, Id};
 use jute::proto::{GetDataResponse, SetAclRequest};
 
 use super::ensemble::Ensemble;
-use super::rawzk::{Client, create, set};
+use super::rawzk::{Client, bytes, create, handshake, request, set};
 use super::server::{TestServer, config, wait_until};
 
 /// What HTTP answered.
@@ -171,6 +171,75 @@ fn zxids_go_on_upwards_whatever_is_restored() {
     let mut client = again.open();
     assert!(client.exists("/kept", false) && client.exists("/behind", false));
     assert!(!client.exists("/lost3", false));
+}
+
+#[test]
+fn a_restore_amid_writes_leaves_a_log_that_fits_the_tree() {
+    let (dir, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let lines = "admin.rateLimiterIntervalInMS=1\nsnapCount=200";
+    let server = TestServer::with(config(dir.path(), lines)).unwrap();
+    let mut client = server.open();
+    for n in 0..100 {
+        client.create(&format!("/kept{n}"), b"", 0);
+    }
+    let snapshot = get(&server, "/commands/snapshot", "ip").body;
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for writer in 0..2 {
+            let (server, done) = (&server, &done);
+            scope.spawn(move || {
+                for n in 0.. {
+                    // Each connection ends with the restore it meets.
+                    let mut client = Client::dial(server.address);
+                    let welcome = client.shake(&handshake(0, &[0; 16], 0, 20_000));
+                    if welcome.is_none() {
+                        continue;
+                    }
+                    for m in 0..1000 {
+                        if done.load(std::sync::atomic::Ordering::Relaxed) {
+                            return;
+                        }
+                        let create = create(&format!("/w{writer}-{n}-{m}"), b"x", 0);
+                        client.try_send(&request(m + 1, Op::Create as i32, &bytes(&create)));
+                        if client.frame().is_none() {
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        for _ in 0..5 {
+            std::thread::sleep(Duration::from_millis(100));
+            let restored = http(
+                server.admin.unwrap(),
+                "POST",
+                "/commands/restore",
+                "ip",
+                &snapshot,
+            );
+            assert_eq!(restored.status, 200);
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    let end = zxid(&server);
+    let count = |text: String| {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("Node count: "))
+            .map(str::to_owned);
+        line.unwrap()
+    };
+    let znodes = count(server.word("srvr"));
+    drop(server);
+    // The digest in every record is that of the tree, from the snapshot that was restored on.
+    let backup = folder.path().join("backup");
+    ok(&["backup", text(&backup), "--data-dir", text(dir.path())]);
+    let fresh = folder.path().join("fresh");
+    let said = ok(&["restore", text(&backup), "--data-dir", text(&fresh)]);
+    assert!(!said.contains("not those of the tree"), "{said}");
+    assert!(said.contains(&format!("up to {end:#x}")), "{said}");
+    let again = TestServer::with(config(dir.path(), lines)).unwrap();
+    assert_eq!(count(again.word("srvr")), znodes);
 }
 
 #[test]

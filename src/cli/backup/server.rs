@@ -339,3 +339,67 @@ impl Records {
         Ok(Some((zxid, record)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::BufMut;
+    use jute::Wire;
+
+    use super::*;
+
+    fn log(zxids: &[i64]) -> Vec<u8> {
+        let mut bytes = BytesMut::new();
+        FileHeader::LOG.write(&mut jute::Writer::for_file(&mut bytes));
+        for zxid in zxids {
+            let mut payload = vec![7; 40];
+            payload[12..20].copy_from_slice(&zxid.to_be_bytes());
+            bytes.put_u64(simd_adler32::adler32(&&payload[..]).into());
+            bytes.put_u32(40);
+            bytes.put_slice(&payload);
+            bytes.put_u8(b'B');
+        }
+        bytes.to_vec()
+    }
+
+    /// The records of a stream that comes in pieces of `step` bytes, and what is left of it.
+    fn read(stream: &[u8], step: usize) -> Result<(Vec<i64>, usize), String> {
+        let mut records = Records {
+            buffer: BytesMut::new(),
+            begun: false,
+            last: Zxid(4),
+        };
+        let mut zxids = Vec::new();
+        for piece in stream.chunks(step) {
+            records.buffer.extend_from_slice(piece);
+            while let Some((zxid, _)) = records.next()? {
+                zxids.push(zxid.0);
+            }
+        }
+        Ok((zxids, records.buffer.len()))
+    }
+
+    #[test]
+    fn records_are_read_from_pieces_of_any_size() {
+        let stream = log(&[5, 6, 7, 0x1_0000_0001]);
+        for step in [1, 7, 53, 1000] {
+            assert_eq!(read(&stream, step), Ok((vec![5, 6, 7, 0x1_0000_0001], 0)));
+        }
+        assert_eq!(read(&log(&[]), 3), Ok((vec![], 0)));
+        let (zxids, left) = read(&stream[..stream.len() - 1], 9).unwrap();
+        assert_eq!((zxids.len(), left > 0), (3, true));
+    }
+
+    #[test]
+    fn holes_damage_and_lengths_that_lie_are_refused() {
+        for hole in [&[6][..], &[5, 7], &[5, 0x1_0000_0002]] {
+            assert!(read(&log(hole), 100).is_err(), "{hole:?}");
+        }
+        let stream = log(&[5]);
+        for at in [0, 20, 23, 27, 30, 40, 60, stream.len() - 1] {
+            let mut bytes = stream.clone();
+            bytes[at] ^= 0x80;
+            let read = read(&bytes, 100);
+            assert!(!matches!(read, Ok((_, 0))), "{at}: {read:?}");
+        }
+    }
+}

@@ -263,3 +263,33 @@ fn large_znodes_pass_in_both_directions() {
             .is_err()
     );
 }
+
+/// How far a snapshot's writer had come is found without making a tree of it.
+#[test]
+fn how_far_the_writer_of_a_snapshot_was_is_what_loading_it_says() {
+    for name in [
+        "standalone-3.9.5/snapshot.21",
+        "standalone-3.9.5/snapshot.23.gz",
+        "standalone-3.9.5/snapshot.23.snappy",
+        "standalone-3.8.0/snapshot.21",
+        "ensemble-3.9.5/s1-after-trunc/snapshot.10000000a",
+    ] {
+        let disk = SimDisk::new(1);
+        let path = in_folder(name.rsplit('/').next().unwrap());
+        disk.put(&path, &golden(name));
+        let zxid = names::parse_snapshot(names::of(&path)).unwrap();
+        let loaded = snapshot::read(&disk, &path, zxid, extended()).unwrap();
+        let expected = loaded.digest.map(|(zxid, _)| zxid).max(loaded.last_zxid);
+        let written_at = || SnapBody::open(&disk, &path, LIMIT).unwrap().written_at();
+        assert_eq!(written_at().unwrap(), expected, "{name}");
+        if name.ends_with(".21") {
+            let whole = golden(name);
+            for at in whole.len() - 40..whole.len() - 5 {
+                let mut bytes = whole.to_vec();
+                bytes[at] ^= 1;
+                disk.put(&path, &bytes);
+                assert!(written_at().is_err(), "{name} at {at}");
+            }
+        }
+    }
+}
