@@ -1,6 +1,7 @@
 """What Prometheus and `mntr` are told: under the same load, all that a Java server tells is told here, too."""
 
 import contextlib
+import re
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ AGREE_LEADER = """
     proposal_count commit_count
 """.split()
 AGREE_FOLLOWER = "quorum_size learner_proposal_received_count learner_commit_received_count".split()
+# Java records one acknowledgement in a thousand.
+BY_SERVER = re.compile(r"_\d_(ack_latency|learner_handler_qp_\w+)$")
 # Declared, but nothing is recorded by key: packets for learners are not queued one by one as in Java.
 WITHOUT_KEYS = ("learner_handler_qp_size", "learner_handler_qp_time_ms")
 QUOTAS = [f"quota_{what}_per_namespace" for what in
@@ -103,25 +106,40 @@ def test_mntr_has_javas_keys_and_javas_kinds_of_numbers():
     # Which namespaces and servers appear depends on what was recorded so far.
     java_keys, our_keys = keyed(java), keyed(ours)
     own = {key for key in our_keys if "_per_namespace" not in key}
-    assert own == {key for key in java_keys if "_per_namespace" not in key}
+    assert own ^ {key for key in java_keys if "_per_namespace" not in key} == set()
     assert [line.split("\t")[0] for line in ours.splitlines()][:2] == ["zk_version", "zk_server_state"]
-    for key in sorted(own - {"zk_version", "zk_server_state"}):
-        assert ("." in our_keys[key]) == ("." in java_keys[key]), (key, our_keys[key], java_keys[key])
+    assert_same_kinds(java_keys, our_keys, own)
     for name in (*AGREE, *(f"app_{quota}" for quota in QUOTAS)):
         assert our_keys[f"zk_{name}"] == java_keys[f"zk_{name}"], name
 
 
+def assert_same_kinds(java, ours, keys):
+    """Texts are the same, whole numbers are whole and others are not, and so are their signs before anything came."""
+    for key in sorted(keys - {"zk_version"}):
+        if not java[key].replace(".", "").replace("-", "").isdigit():
+            assert ours[key] == java[key], key
+        else:
+            assert ("." in ours[key]) == ("." in java[key]), (key, ours[key], java[key])
+
+
 @contextlib.contextmanager
-def ensemble(letter):
+def ensemble(letter, provider=True):
+    """Scrapes of leader and follower; without the provider, their answers to `mntr`."""
     ports = {sid: port() for sid in (1, 2, 3)}
-    with Ensemble(letter * 3, member_cfg={sid: cfg(ports[sid]) for sid in ports}) as three:
+    with Ensemble(letter * 3, member_cfg={sid: cfg(ports[sid]) for sid in ports if provider}) as three:
         three.start()
         client = load(three[1].host, three[1].port)
         three.wait_until_equal()
         leader = three.leader
-        follower = next(each for each in three.followers if each.sid == 1)
-        until(lambda: scrape(ports[leader.sid]).value("synced_followers") == 2, "both follow")
-        yield {each: scrape(ports[each.sid]) for each in (leader, follower)}.values()
+
+        def synced():
+            shown = leader.monitored().get("zk_synced_followers")
+            return shown in ("2", "2.0")
+
+        until(synced, "both follow")
+        both = (leader, three[1])
+        assert three[1].mode == "follower"
+        yield [scrape(ports[each.sid]) if provider else each.word("mntr") for each in both]
         client.close_session()
 
 
@@ -136,6 +154,21 @@ def test_a_leader_and_a_follower_tell_all_that_javas_tell():
         assert our_leader.value(name) == java_leader.value(name), name
     for name in AGREE + AGREE_FOLLOWER:
         assert our_follower.value(name) == java_follower.value(name), name
+
+
+def test_mntr_of_a_leader_and_of_a_follower_has_javas_keys():
+    with ensemble("J", provider=False) as java, ensemble("O", provider=False) as ours:
+        for java_text, our_text, agree in zip(java, ours, (AGREE_LEADER, AGREE_FOLLOWER)):
+            java_keys, our_keys = keyed(java_text), keyed(our_text)
+            # Which namespaces and servers appear depends on what was recorded so far.
+            own, theirs = [{key for key in keys if "_per_namespace" not in key and not BY_SERVER.search(key)}
+                           for keys in (our_keys, java_keys)]
+            assert own ^ theirs == set()
+            assert_same_kinds(java_keys, our_keys, own)
+            first = [[line.split("\t")[0] for line in text.splitlines()[:3]] for text in (java_text, our_text)]
+            assert first[0] == first[1]
+            for name in (*AGREE, *agree):
+                assert our_keys[f"zk_{name}"] == java_keys[f"zk_{name}"], name
 
 
 def test_the_published_dashboard_finds_every_name():
