@@ -10,36 +10,38 @@ const HEAD: &str = "\
 
 <!-- Made from src/metrics/table.rs: REGENERATE=1 cargo test --lib the_metrics_reference -->
 
-Prometheus scrapes a server at `http://HOST:7000/metrics` where its configuration says so as it does for Java's server:
+Prometheus scrapes a server at `http://HOST:7000/metrics` where its configuration says so as it does for Java's
+server:
 
 ```
 metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider
 metricsProvider.httpPort=7000
 ```
 
-`metricsProvider.httpHost` (every address) and `metricsProvider.exportJvmInfo` (true: metrics of the process) mean what
-they mean in Java; `numWorkerThreads`, `maxQueueSize` and `workerShutdownTimeoutMs` change nothing, because nothing waits
-to be recorded. If the port is taken, the server does not start (exit code 1). Without any configuration file the same
-port is opened, and done without where it is taken. `GET` and `POST` work; `?name[]=SAMPLE`, repeated, asks for single
-samples.
+`metricsProvider.httpHost` (every address) and `metricsProvider.exportJvmInfo` (true: metrics of the process) mean
+what they mean in Java; `numWorkerThreads`, `maxQueueSize` and `workerShutdownTimeoutMs` change nothing, because
+nothing waits to be recorded. If the port is taken, the server does not start (exit code 1). Without any
+configuration file the same port is opened, and done without where it is taken. `GET` and `POST` work;
+`?name[]=SAMPLE`, repeated, asks for single samples.
 
 The same numbers are in `mntr` (prefix `zk_`) and in `/commands/monitor`: counters and gauges under their names,
-summaries as `avg_`, `min_`, `max_`, `cnt_` and `sum_` with the name, those of level *advanced* also as `p50_`, `p95_`,
-`p99_` and `p999_`, members of sets with their key before the name. Where the configuration asks for Prometheus, both
-show its samples instead, as in Java.
+summaries as `avg_`, `min_`, `max_`, `cnt_` and `sum_` with the name, those of level *advanced* also as `p50_`,
+`p95_`, `p99_` and `p999_`, members of sets with their key before the name. Where the configuration asks for
+Prometheus, both show its samples instead, as in Java.
 
-- Names, types and labels are Java's, so dashboards and alert rules made for Java's server work; what is ours begins with
-  `oxkeeper_` and is for Prometheus alone. Metrics of the Java virtual machine (`jvm_*`) do not exist, but for the
-  summary `jvm_pause_time_ms`, which stays empty.
-- Quantiles are of the last eight to ten minutes for Prometheus, and of everything since the last `srst` in `mntr`. They
-  are exact for values below 32 and at most 3 % off above; Java samples 4096 values for `mntr`.
+- Names, types and labels are Java's, so dashboards and alert rules made for Java's server work; what is ours begins
+  with `oxkeeper_` and is for Prometheus alone. Metrics of the Java virtual machine (`jvm_*`) do not exist, but for
+  the summary `jvm_pause_time_ms`, which stays empty.
+- Quantiles are of the last eight to ten minutes for Prometheus, and of everything since the last `srst` in `mntr`.
+  They are exact for values below 32 and at most 3 % off above; Java samples 4096 values for `mntr`.
 - `srst` sets the counters and summaries of `mntr` to zero, and everywhere what `avg_latency`, `max_latency`,
-  `min_latency`, `packets_received`, `packets_sent` and `*_client_response_size` show. Counters for Prometheus only grow.
+  `min_latency`, `packets_received`, `packets_sent` and `*_client_response_size` show. Counters for Prometheus only
+  grow.
 - A set has at most 512 keys; what comes under yet another key counts under `/`.
-- A server without a leader keeps showing what it knows of its tree, connections and process. Java's shows none of that
-  then.
-- `approximate_data_size` counts what the server itself writes into the use of quotas; Java's leaves out by how much that
-  text grew since the start.
+- A server without a leader keeps showing what it knows of its tree, connections and process. Java's shows none of
+  that then.
+- `approximate_data_size` counts what the server itself writes into the use of quotas; Java's leaves out by how much
+  that text grew since the start.
 - `oxkeeper_memory_bytes` is an estimate made from counts, and as cheap to ask for as the rest.
 ";
 
