@@ -195,6 +195,10 @@ async fn create(call: &Call<'_>, path: &str, wanted: Track) -> Result<(), Failur
     }
     no_quota_below(client, path).await?;
     no_quota_above(client, path).await?;
+    // Below a chroot there are none at first, and nobody counts by what is made there; as in Java.
+    for made in ["/zookeeper", ROOT] {
+        ensure(client, made).await.on(made)?;
+    }
     let mut parent = ROOT.to_owned();
     for name in path.split('/').skip(1) {
         parent = format!("{parent}/{name}");
