@@ -15,6 +15,7 @@ use std::sync::{Mutex, OnceLock};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -75,13 +76,17 @@ pub fn start(format: Format, level: Option<&str>) -> Result<(), String> {
         .unwrap_or_else(|| DEFAULT_LEVEL.to_owned());
     let parsed = parse(&level).map_err(|error| error.to_string())?;
     let (level_filter, handle) = reload::Layer::new(parsed);
-    let ours = filter::filter_fn(|meta| meta.target() != audit::LOGGER);
+    // With hints, what nobody wants to hear costs nothing where it is said.
+    let ours = filter::filter_fn(|meta| meta.target() != audit::LOGGER)
+        .with_max_level_hint(LevelFilter::TRACE);
     let unfiled = filter::dynamic_filter_fn(|meta, _| {
         meta.target() == audit::LOGGER && AUDIT_FILE.get().is_none()
-    });
+    })
+    .with_max_level_hint(LevelFilter::INFO);
     let filed = filter::dynamic_filter_fn(|meta, _| {
         meta.target() == audit::LOGGER && AUDIT_FILE.get().is_some()
-    });
+    })
+    .with_max_level_hint(LevelFilter::INFO);
     let started: Result<(), TryInitError> = {
         use tracing_subscriber::filter::FilterExt;
         tracing_subscriber::registry()

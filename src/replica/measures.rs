@@ -39,7 +39,7 @@ pub(super) struct Measures {
     pub slow: SlowRequests,
     pub work: Work,
     at: Stamp,
-    batches: Batches,
+    runs: Runs,
     /// The namespace that was written to last.
     written: LastKey,
     /// The one that was read in last.
@@ -63,18 +63,103 @@ pub(super) struct Measures {
 /// One acknowledgement of so many is recorded.
 const ACKS_PER_RECORD: i64 = 1000;
 
-/// Values on their way to summaries.
+/// Values on their way to metrics. Requests that came together mostly measure the same.
 #[derive(Debug, Default)]
-struct Batches {
-    read: Batch,
-    update: Batch,
-    queue: Batch,
-    propagation: Batch,
-    commit_propagation: Batch,
-    quorum_ack: Batch,
-    write_wait: Batch,
-    read_wait: Batch,
+struct Runs {
+    queue: Run<Duration>,
+    answers: Run<Answer>,
+    applied: Run<Applied>,
     proposal: Batch,
+}
+
+/// What an answer is recorded by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Answer {
+    op: Option<Op>,
+    is_update: bool,
+    took: Duration,
+    waited: Duration,
+}
+
+/// What a transaction is recorded by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Applied {
+    standing: Standing,
+    since_proposed: Option<Duration>,
+    /// In milliseconds.
+    age: Option<u64>,
+}
+
+/// Equal things in a row.
+#[derive(Debug)]
+struct Run<T> {
+    of: Option<T>,
+    length: u64,
+}
+
+impl<T> Default for Run<T> {
+    fn default() -> Self {
+        Run {
+            of: None,
+            length: 0,
+        }
+    }
+}
+
+impl<T: Copy + PartialEq> Run<T> {
+    /// One more; gives back the run before this one if it is not of the same.
+    fn add(&mut self, one: T) -> Option<(T, u64)> {
+        if self.of == Some(one) {
+            self.length += 1;
+            return None;
+        }
+        let before = self.take();
+        (self.of, self.length) = (Some(one), 1);
+        before
+    }
+
+    fn take(&mut self) -> Option<(T, u64)> {
+        let length = std::mem::take(&mut self.length);
+        self.of.take().map(|one| (one, length))
+    }
+}
+
+fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn record_queue(metrics: &Metrics, (waited, count): (Duration, u64)) {
+    metrics.request_stage_seconds[Stage::Queue].record_many(waited, count);
+    metrics
+        .prep_processor_queue_time_ms
+        .record_many(millis(waited), count);
+}
+
+fn record_answers(metrics: &Metrics, (answer, count): (Answer, u64)) {
+    let (took, waited) = (millis(answer.took), millis(answer.waited));
+    if let Some(op) = answer.op {
+        metrics.request_seconds[op].record_many(answer.took, count);
+    }
+    if answer.is_update {
+        metrics.updatelatency.record_many(took, count);
+        metrics.write_commitproc_time_ms.record_many(waited, count);
+    } else {
+        metrics.readlatency.record_many(took, count);
+        metrics.read_commitproc_time_ms.record_many(waited, count);
+    }
+}
+
+fn record_applied(metrics: &Metrics, (applied, count): (Applied, u64)) {
+    if let Some(took) = applied.since_proposed {
+        metrics.request_stage_seconds[Stage::Quorum].record_many(took, count);
+    }
+    let Some(age) = applied.age else { return };
+    metrics.propagation_latency.record_many(age, count);
+    match applied.standing {
+        Standing::Learning => metrics.commit_propagation_latency.record_many(age, count),
+        Standing::Leading => metrics.quorum_ack_latency.record_many(age, count),
+        Standing::Alone | Standing::Looking => {}
+    }
 }
 
 impl Measures {
@@ -84,7 +169,7 @@ impl Measures {
             slow: SlowRequests::new(slow),
             work: Work::default(),
             at: Stamp::default(),
-            batches: Batches::default(),
+            runs: Runs::default(),
             written: LastKey::default(),
             read: LastKey::default(),
             appended: VecDeque::new(),
@@ -112,18 +197,17 @@ impl Measures {
 
     /// Hands everything over that was added up.
     pub fn flush(&mut self, now: Mono) {
-        let (metrics, batches) = (&self.metrics, &mut self.batches);
-        batches.read.flush(&metrics.readlatency);
-        batches.update.flush(&metrics.updatelatency);
-        batches.queue.flush(&metrics.prep_processor_queue_time_ms);
-        batches.propagation.flush(&metrics.propagation_latency);
-        batches
-            .commit_propagation
-            .flush(&metrics.commit_propagation_latency);
-        batches.quorum_ack.flush(&metrics.quorum_ack_latency);
-        batches.write_wait.flush(&metrics.write_commitproc_time_ms);
-        batches.read_wait.flush(&metrics.read_commitproc_time_ms);
-        batches.proposal.flush(&metrics.proposal_latency);
+        let (metrics, runs) = (&self.metrics, &mut self.runs);
+        if let Some(run) = runs.queue.take() {
+            record_queue(metrics, run);
+        }
+        if let Some(run) = runs.answers.take() {
+            record_answers(metrics, run);
+        }
+        if let Some(run) = runs.applied.take() {
+            record_applied(metrics, run);
+        }
+        runs.proposal.flush(&metrics.proposal_latency);
         if self.queued_changes > 0 {
             let queued = std::mem::take(&mut self.queued_changes);
             metrics.outstanding_changes_queued.add(queued);
@@ -141,36 +225,25 @@ impl Measures {
 
     /// The loop took a request that arrived at `arrived`.
     pub fn took(&mut self, arrived: Stamp) {
-        let waited = self.at - arrived;
-        self.metrics.request_stage_seconds[Stage::Queue].record(waited);
-        let metrics = &self.metrics;
-        self.batches
-            .queue
-            .record_ms(waited, &metrics.prep_processor_queue_time_ms);
+        if let Some(run) = self.runs.queue.add(self.at - arrived) {
+            record_queue(&self.metrics, run);
+        }
     }
 
     /// A request got its answer.
     pub fn answered(&mut self, op: Option<Op>, entry: &Entry, is_update: bool) {
-        let took = self.at - entry.arrived;
-        let waited = self.at - entry.taken;
-        let (metrics, batches) = (&self.metrics, &mut self.batches);
-        if let Some(op) = op {
-            metrics.request_seconds[op].record(took);
+        let answer = Answer {
+            op,
+            is_update,
+            took: self.at - entry.arrived,
+            waited: self.at - entry.taken,
+        };
+        if let Some(run) = self.runs.answers.add(answer) {
+            record_answers(&self.metrics, run);
         }
-        if is_update {
-            batches.update.record_ms(took, &metrics.updatelatency);
-            batches
-                .write_wait
-                .record_ms(waited, &metrics.write_commitproc_time_ms);
-        } else {
-            batches.read.record_ms(took, &metrics.readlatency);
-            batches
-                .read_wait
-                .record_ms(waited, &metrics.read_commitproc_time_ms);
-            self.work.riders += 1;
-        }
+        self.work.riders += u64::from(!is_update);
         if entry.conn.outbox.is_closed() {
-            metrics.stale_replies.inc();
+            self.metrics.stale_replies.inc();
         }
     }
 
@@ -235,25 +308,15 @@ impl Measures {
                 marks.pop_front();
             }
         }
-        let (metrics, batches) = (&self.metrics, &mut self.batches);
-        if standing.orders()
-            && let Some((_, proposed)) = self.appended.front()
-        {
-            metrics.request_stage_seconds[Stage::Quorum].record(self.at - *proposed);
-        }
-        // Leader and this server may not agree on the time.
-        let Ok(age) = u64::try_from(wall.0 - header.time) else {
-            return;
+        let proposed = self.appended.front().filter(|_| standing.orders());
+        let applied = Applied {
+            standing,
+            since_proposed: proposed.map(|(_, proposed)| self.at - *proposed),
+            // Leader and this server may not agree on the time.
+            age: u64::try_from(wall.0 - header.time).ok(),
         };
-        batches
-            .propagation
-            .record(age, &metrics.propagation_latency);
-        match standing {
-            Standing::Learning => batches
-                .commit_propagation
-                .record(age, &metrics.commit_propagation_latency),
-            Standing::Leading => batches.quorum_ack.record(age, &metrics.quorum_ack_latency),
-            Standing::Alone | Standing::Looking => {}
+        if let Some(run) = self.runs.applied.add(applied) {
+            record_applied(&self.metrics, run);
         }
     }
 
@@ -332,7 +395,7 @@ impl Measures {
                 let stamped = LoggedTxn::time_in(txn);
                 let age = stamped.and_then(|time| u64::try_from(wall.0 - time).ok());
                 if let Some(age) = age {
-                    self.batches.proposal.record(age, &metrics.proposal_latency);
+                    self.runs.proposal.record(age, &metrics.proposal_latency);
                 }
             }
             FromLeader::Commit(_) | FromLeader::Inform { .. } if serves => {
