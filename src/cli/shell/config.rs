@@ -132,7 +132,8 @@ mod tests {
     fn clients_learn_the_version_and_the_addresses() {
         let data = b"server.1=a:1:2:participant;10.0.0.1:5\nserver.2=b:1:2:participant;7\n\
             server.3=c:1:2:observer\nversion=1000000a";
-        assert_eq!(client_string(data), "1000000a 10.0.0.1:5,0.0.0.0:7,");
+        // Java's table holds server.2 before server.1, and server.3 behind both.
+        assert_eq!(client_string(data), "1000000a 0.0.0.0:7,10.0.0.1:5,");
         assert_eq!(client_string(b""), " ");
     }
 }
