@@ -62,7 +62,7 @@ start() {
         exit 1
     fi
     mkdir -p "$(dirname "$ZOOPIDFILE")" "$ZOO_LOG_DIR"
-    nohup "$OXKEEPER_BIN" server $autocreate "$ZOOCFG" >>"$daemon_out" 2>&1 </dev/null &
+    nohup "$OXKEEPER_BIN" server $autocreate "$log_word" "$ZOOCFG" >>"$daemon_out" 2>&1 </dev/null &
     pid=$!
     if ! printf %s "$pid" >"$ZOOPIDFILE"; then
         echo FAILED TO WRITE PID
@@ -144,7 +144,9 @@ status() {
     echo "Client port found: $port. Client address: $address. Client SSL: $tls."
     [ "$tls" = true ] || mode=$("$OXKEEPER_BIN" ask srvr "$(host_and_port)" 2>/dev/null | grep Mode)
     if [ -z "$mode" ]; then
-        [ "$tls" = false ] || echo "Note: oxkeeper does not ask over TLS yet; open a plain clientPort on localhost to be asked."
+        if [ "$tls" = true ]; then
+            echo "Note: oxkeeper does not ask over TLS yet; open a plain clientPort on localhost to be asked."
+        fi
         echo "Error contacting service. It is probably not running."
         exit 1
     fi
@@ -178,15 +180,17 @@ fi
 if [ -z "${ZOOPIDFILE:-}" ]; then
     ZOOPIDFILE=${data_dir:+$data_dir/zookeeper_server.pid}
 fi
+# Where an audit log goes that has no folder of its own.
+log_word=-Dzookeeper.log.dir=$ZOO_LOG_DIR
 daemon_out=$ZOO_LOG_DIR/zookeeper-${USER:-}-server-$(uname -n).out
 
 case ${1:-} in
 start) start ;;
 start-foreground)
     if [ -n "${ZOO_NOEXEC:-}" ]; then
-        "$OXKEEPER_BIN" server $autocreate "$ZOOCFG"
+        "$OXKEEPER_BIN" server $autocreate "$log_word" "$ZOOCFG"
     else
-        exec "$OXKEEPER_BIN" server $autocreate "$ZOOCFG"
+        exec "$OXKEEPER_BIN" server $autocreate "$log_word" "$ZOOCFG"
     fi
     ;;
 stop) stop ;;
@@ -197,7 +201,8 @@ restart)
 status) status ;;
 version) echo "Apache ZooKeeper, version $("$OXKEEPER_BIN" version | sed 's/, built on//')" ;;
 print-cmd)
-    echo "\"$OXKEEPER_BIN\" server $autocreate${autocreate:+ }\"$ZOOCFG\" >> \"$daemon_out\" 2>&1 < /dev/null"
+    words="$autocreate${autocreate:+ }\"$log_word\" \"$ZOOCFG\""
+    echo "\"$OXKEEPER_BIN\" server $words >> \"$daemon_out\" 2>&1 < /dev/null"
     ;;
 *) echo "Usage: $0 [--config <conf-dir>] {start|start-foreground|stop|version|restart|status|print-cmd}" >&2 ;;
 esac

@@ -318,7 +318,7 @@ pub(super) const KEYS: &[Key] = &[
     prop("messageTracker.BufferSize", Int, ["10", "messages"], DIAGNOSTICS),
     prop("pathStats.*", Text, ["", ""], DIAGNOSTICS),
     prop("jmx.log4j.disable", Bool, ["false", ""], JAVA),
-    prop("log.dir", Text, ["", ""], JAVA),
+    prop("log.dir", Text, ["", ""], Honoured),
     prop("log.file", Text, ["", ""], JAVA),
     prop("root.logger", Text, ["", ""], JAVA),
     prop("console.threshold", Text, ["", ""], JAVA),

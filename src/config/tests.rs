@@ -987,16 +987,17 @@ fn every_honoured_key_changes_the_configuration() {
         .filter(|key| key.support == Support::Honoured)
     {
         let value = other_value(key);
-        let provider = match key.name.starts_with("metricsProvider.http")
-            || key.name == "metricsProvider.exportJvmInfo"
-        {
-            true => PROMETHEUS,
-            false => "",
+        // What gives the key something to say.
+        let before = match key.name {
+            "metricsProvider.exportJvmInfo" => PROMETHEUS,
+            name if name.starts_with("metricsProvider.http") => PROMETHEUS,
+            "log.dir" => "auditlog.file=a.log\n",
+            _ => "",
         };
-        let plain = quiet(provider);
+        let plain = quiet(before);
         let sources = match key.scope {
             Scope::Bare => with_properties(MINIMAL, &[(key.name, &value)]),
-            _ => sources(&format!("{MINIMAL}{provider}{}={value}\n", key.name)),
+            _ => sources(&format!("{MINIMAL}{before}{}={value}\n", key.name)),
         };
         let parsed = Config::parse(&sources).map(|loaded| loaded.config);
         let mut config = parsed.unwrap_or_else(|invalid| panic!("{}: {invalid}", key.name));
