@@ -74,6 +74,8 @@ pub static COMMANDS: &[Command] = &[
     get(&["last_snapshot", "lsnp"], server::last_snapshot),
     get(&["leader", "lead"], ensemble::leader),
     always(&["monitor", "mntr"], server::monitor),
+    get(&["observer_connection_stat_reset", "orst"], ensemble::reset_observers),
+    get(&["observers", "obsr"], ensemble::observers),
     get(&["ruok"], |_, _| Answer::default()),
     Command {
         names: &["restore", "rest"],

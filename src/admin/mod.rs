@@ -21,8 +21,8 @@ pub mod text;
 mod walks;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -35,6 +35,7 @@ use crate::replica::gate::Gate;
 use crate::replica::status::{Counters, EnsembleStatus};
 use crate::runtime::clock::Clock;
 use crate::runtime::mailbox::{Mailbox, Message};
+use crate::runtime::peer_links::PeerLinks;
 use crate::runtime::pulse::Pulses;
 use crate::zab::io::Role;
 
@@ -56,6 +57,8 @@ pub struct Admin {
     pub pulses: Pulses,
     /// The way to the commit loop.
     pub mailbox: Arc<Mailbox>,
+    /// The port for the other servers, where there are any.
+    pub peers: OnceLock<PeerLinks>,
     /// What Java would trace. It changes nothing here.
     pub trace_mask: AtomicI64,
     /// Answers that are made at once beside the tasks of clients; the others wait.
@@ -121,6 +124,7 @@ impl Admin {
             started: clock.mono(),
             pulses,
             mailbox,
+            peers: OnceLock::new(),
             trace_mask: AtomicI64::new(TRACE_MASK),
             looks: Semaphore::new(limits::ADMIN_LOOKS),
         }

@@ -36,13 +36,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::link::{Link, Side, refused};
+use self::link::{Learner, Link, Side, refused};
 use self::outgoing::Outgoing;
 pub use self::outgoing::SnapshotSource;
+use super::clock::Clock;
 use super::log_writer::LogQueue;
 use super::mailbox::{Mailbox, Message};
 use super::ports::{self, Address, Complaints};
-use crate::base::{ServerId, Zxid};
+use crate::base::{ServerId, WallMs, Zxid};
 use crate::config::limits;
 use crate::storage::snapshot::SnapshotProblem;
 use crate::tree::Tree;
@@ -85,6 +86,27 @@ pub struct PeerLinks {
     shared: Arc<Shared>,
     tasks: TaskTracker,
     runtime: Handle,
+}
+
+/// One observer of a leader, for operators.
+#[derive(Clone, Debug)]
+pub struct ObserverLink {
+    /// Its number, if it said one.
+    pub server: Option<ServerId>,
+    /// Where it comes from.
+    pub remote: SocketAddr,
+    /// When it came.
+    pub since: WallMs,
+    /// Bytes that are not sent to it yet.
+    pub waiting_bytes: u64,
+    /// Packets that it sent.
+    pub received: u64,
+    /// Packets that it was sent, the waiting ones among them.
+    pub sent: u64,
+    /// Those it sent that passed on what a client asked for.
+    pub requests: u64,
+    /// The last zxid that it was told of; -1 before the first.
+    pub last_zxid: i64,
 }
 
 struct Shared {
@@ -254,12 +276,58 @@ impl PeerLinks {
         };
         tracing::info!("{name} registers as {kind:?}");
         let link = self.shared.add(name);
+        // A connection has one learner.
+        let _ = link.learner.set(Learner {
+            server: registration.server,
+            kind,
+            remote,
+            since: Clock.now().wall,
+        });
         self.shared.mailbox.push(Message::peer(Input::Joined {
             link: link.id,
             kind,
             registration,
         }));
         self.spawn(link.run(self.shared.clone(), Side::Leader, stream, rest));
+    }
+
+    /// Observers that are connected to this server, by the age of their connection.
+    ///
+    /// Source: `Leader.getObservingLearnersInfo`.
+    pub fn observers(&self) -> Vec<ObserverLink> {
+        let links = self.shared.links.lock();
+        links
+            .values()
+            .filter_map(|link| {
+                let learner = link.learner.get()?;
+                let outgoing = link.outgoing.lock();
+                let (sent, last_zxid) = outgoing.told();
+                (learner.kind == LearnerKind::Observer).then(|| ObserverLink {
+                    server: learner.server,
+                    remote: learner.remote,
+                    since: learner.since,
+                    waiting_bytes: outgoing.waiting(),
+                    received: link.heard.load(Ordering::Relaxed),
+                    sent,
+                    requests: link.requests.load(Ordering::Relaxed),
+                    last_zxid,
+                })
+            })
+            .collect()
+    }
+
+    /// What observers sent and were sent counts from here on.
+    ///
+    /// Source: `LearnerHandler.resetObserverConnectionStats`.
+    pub fn reset_observers(&self) {
+        for link in self.shared.links.lock().values() {
+            let learner = link.learner.get();
+            if learner.is_some_and(|learner| learner.kind == LearnerKind::Observer) {
+                link.outgoing.lock().reset();
+                link.heard.store(0, Ordering::Relaxed);
+                link.requests.store(0, Ordering::Relaxed);
+            }
+        }
     }
 
     async fn dialled(&self, leader: ServerId, attempt: &CancellationToken) {

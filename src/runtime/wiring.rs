@@ -140,6 +140,10 @@ impl Server {
         let fronts = Fronts::open(&config).await?;
         let log = Arc::new(LogQueue::default());
         let ports = open_ports(&config, &mailbox, &log).await?;
+        if let Some(ports) = &ports {
+            // A server has one such port.
+            let _ = admin.peers.set(ports.peers.clone());
+        }
         let options = replica_options(&config, auth);
         let replica = past.replica(options, &gate, counters.clone(), now);
         let parts = Parts {

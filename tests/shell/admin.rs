@@ -104,3 +104,49 @@ fn it_can_be_off_and_elsewhere() {
     assert_eq!(status(&ask(admin, "GET", "/commands/ruok")), 404);
     assert!(ask(admin, "GET", "/zk/admin").contains("<a href=\"/zk/admin/ruok\">"));
 }
+
+#[test]
+fn probes_name_their_checks() {
+    let server = TestServer::start("");
+    let admin = server.admin.unwrap();
+    assert_eq!(body(&ask(admin, "GET", "/livez")), "ok");
+    let ready = ask(admin, "GET", "/readyz?verbose");
+    let expected = "[+]commit-loop ok\n[+]log-writer ok\n[+]quorum ok\nreadyz check passed\n";
+    assert_eq!((status(&ready), body(&ready)), (200, expected));
+    let well = ask(admin, "GET", "/healthz?verbose&exclude=data-disk");
+    assert!(body(&well).contains("[+]zxid-rollover ok\n"), "{well}");
+    assert!(!well.contains("data-disk"));
+}
+
+#[test]
+fn crowds_and_garbage_leave_clients_alone() {
+    let server = TestServer::start("4lw.commands.whitelist=*");
+    let admin = server.admin.unwrap();
+    let silent: Vec<_> = (0..300)
+        .filter_map(|_| TcpStream::connect(admin).ok())
+        .collect();
+    let mut state = 7_u32;
+    for stream in &silent {
+        // Whatever comes of it: they may be closed already.
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let _ = (&*stream).write_all(&state.to_be_bytes());
+    }
+    let mut client = server.open();
+    assert_eq!(client.create("/a", b"", 0).err(), 0);
+    assert!(client.exists("/a", true));
+    assert!(
+        server
+            .word("wchs")
+            .starts_with("1 connections watching 1 paths\n")
+    );
+    assert_eq!(server.word("ruok"), "imok");
+    drop(silent);
+    let answered = || {
+        let mut stream = TcpStream::connect(admin).unwrap();
+        let _ = stream.write_all(b"GET /livez HTTP/1.0\r\n\r\n");
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer.ends_with("ok")
+    };
+    super::server::wait_until("places to be free again", answered);
+}

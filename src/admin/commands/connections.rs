@@ -1,6 +1,6 @@
 //! Commands about clients: connections, sessions, ephemerals, watches.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -20,13 +20,16 @@ pub(super) fn connections(admin: &Admin, _: &Query) -> Answer {
 pub(super) fn lists(answer: &mut Answer, admin: &Admin, brief: bool) {
     let mut conns = admin.gate.conns();
     conns.sort_unstable_by_key(|conn| conn.id);
-    let shown = conns.iter().map(|conn| connection(conn, brief));
+    let sessionless = admin.config.sessionless_timeout;
+    let shown = conns
+        .iter()
+        .map(|conn| connection(conn, brief, sessionless));
     answer.put("connections", shown.collect::<Vec<_>>());
     answer.put("secure_connections", Vec::<Value>::new());
 }
 
 /// Source: `ServerCnxn.getConnectionInfo`.
-fn connection(conn: &Arc<Conn>, brief: bool) -> Value {
+fn connection(conn: &Conn, brief: bool, sessionless: Duration) -> Value {
     let mut fields = Map::new();
     let mut put = |key: &str, value: Value| {
         fields.insert(key.to_owned(), value);
@@ -45,11 +48,11 @@ fn connection(conn: &Arc<Conn>, brief: bool) -> Value {
     }
     let last = conn.stats.last();
     let lane = conn.lane.get();
-    let timeout = lane.map_or(0, |lane| lane.last_heard().1.as_millis() as u64);
+    let timeout = lane.map_or(sessionless, |lane| lane.last_heard().1);
     put("session_id", lane.map_or(0, |lane| lane.session().0).into());
     put("last_operation", last.op.into());
     put("established", conn.stats.established.0.into());
-    put("session_timeout", timeout.into());
+    put("session_timeout", (timeout.as_millis() as u64).into());
     put("last_cxid", last.cxid.into());
     put("last_zxid", last.zxid.into());
     put("last_response_time", last.at.into());

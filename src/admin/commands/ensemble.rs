@@ -3,10 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use crate::admin::answer::{Answer, Query};
-use crate::admin::{Admin, Mode};
+use crate::admin::{Admin, Mode, text};
 use crate::base::ServerId;
 use crate::config::Membership;
 use crate::config::ensemble::{Member, PeerAddress, Role};
+use crate::runtime::peer_links::PeerLinks;
 
 /// Source: `LeaderCommand`.
 pub(super) fn leader(admin: &Admin, _: &Query) -> Answer {
@@ -48,6 +49,42 @@ pub(super) fn voting_view(admin: &Admin, _: &Query) -> Answer {
     let mut answer = Answer::default();
     answer.put("current_config", view);
     answer
+}
+
+/// Only a leader has any.
+///
+/// Source: `SyncedObserverConsCommand`, `LearnerHandler.getLearnerHandlerInfo`.
+pub(super) fn observers(admin: &Admin, _: &Query) -> Answer {
+    let leads = admin.mode(&admin.counters.ensemble()) == Some(Mode::Leader);
+    let peers = admin.peers.get().filter(|_| leads);
+    let links = peers.map(PeerLinks::observers).unwrap_or_default();
+    let shown = links.iter().map(|link| {
+        json!({
+            "remote_socket_address": text::socket_address(&link.remote),
+            "sid": link.server.map_or(-1, |server| server.0),
+            "established": link.since.0,
+            // Packets are not told apart once they are queued.
+            "queued_packets": u64::from(link.waiting_bytes > 0),
+            "queued_packets_size": link.waiting_bytes,
+            "packets_received": link.received,
+            "packets_sent": link.sent,
+            "requests": link.requests,
+            "last_zxid": link.last_zxid,
+        })
+    });
+    let shown: Vec<Value> = shown.collect();
+    let mut answer = Answer::default();
+    answer.put("synced_observers", shown.len());
+    answer.put("observers", shown);
+    answer
+}
+
+/// Source: `ObserverCnxnStatResetCommand`.
+pub(super) fn reset_observers(admin: &Admin, _: &Query) -> Answer {
+    if let Some(peers) = admin.peers.get() {
+        peers.reset_observers();
+    }
+    Answer::default()
 }
 
 /// Source: `ZabStateCommand`. Java's AdminServer hears of a server once that serves.

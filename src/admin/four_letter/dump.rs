@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::line;
 use crate::admin::{Admin, Mode, text};
@@ -96,7 +95,8 @@ fn connections(admin: &Admin, now: Now) -> BTreeMap<Mono, Vec<Arc<Conn>>> {
             Some(lane) => lane.last_heard(),
             None => {
                 let age = now.wall.0.saturating_sub(conn.stats.established.0);
-                (Mono(now.mono.0.saturating_sub(age)), Duration::ZERO)
+                let opened = Mono(now.mono.0.saturating_sub(age));
+                (opened, admin.config.sessionless_timeout)
             }
         };
         let deadline = heard + timeout;

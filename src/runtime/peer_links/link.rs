@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -18,11 +19,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::outgoing::{Next, Outgoing, SnapshotSource, advance};
-use crate::base::Zxid;
+use crate::base::{ServerId, WallMs, Zxid};
 use crate::replica;
 use crate::runtime::mailbox::{Message, Pace};
 use crate::zab::LinkError;
-use crate::zab::io::{Input, LinkId};
+use crate::zab::io::{Input, LearnerKind, LinkId};
 use crate::zab::packet::{FromLeader, FromLearner, take_packet};
 
 /// What the commit loop holds of a connection.
@@ -37,12 +38,25 @@ pub struct Link {
     pub news: Notify,
     /// A finished snapshot for the learner.
     pub snapshot: Mutex<Option<Box<dyn SnapshotSource>>>,
+    /// The learner that dialled.
+    pub learner: OnceLock<Learner>,
+    /// Packets that came from there, and those that passed on what a client asked for.
+    pub heard: AtomicU64,
+    pub requests: AtomicU64,
     /// Nothing is reported of it any more.
     over: AtomicBool,
     /// Nobody wants to hear it any more; what waits is still sent.
     closing: CancellationToken,
     /// It ends now.
     end: CancellationToken,
+}
+
+/// Who dialled.
+pub struct Learner {
+    pub server: Option<ServerId>,
+    pub kind: LearnerKind,
+    pub remote: SocketAddr,
+    pub since: WallMs,
 }
 
 /// Which side of a connection this server is.
@@ -63,6 +77,9 @@ impl Link {
             to: OnceLock::new(),
             news: Notify::new(),
             snapshot: Mutex::new(None),
+            learner: OnceLock::new(),
+            heard: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
             over: AtomicBool::new(false),
             closing: end.child_token(),
             end,
@@ -144,6 +161,7 @@ impl Link {
                 let Some(input) = self.understand(shared, side, packet)? else {
                     continue;
                 };
+                self.count(&input);
                 let snapshot = match &input {
                     Input::FromLeader {
                         packet: FromLeader::Snap(zxid),
@@ -170,6 +188,20 @@ impl Link {
             if from.read_buf(&mut heard).await? == 0 {
                 return Ok(());
             }
+        }
+    }
+
+    fn count(&self, input: &Input) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
+        let is_request = matches!(
+            input,
+            Input::FromLearner {
+                packet: FromLearner::Request(_),
+                ..
+            }
+        );
+        if is_request {
+            self.requests.fetch_add(1, Ordering::Relaxed);
         }
     }
 

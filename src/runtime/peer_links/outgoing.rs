@@ -36,6 +36,10 @@ pub struct Outgoing {
     snapshots_queued: u64,
     snapshots_sent: u64,
     amid_snapshot: bool,
+    /// Packets that came in, since the start or a reset.
+    packets: u64,
+    /// Their last zxid, of those that have one; -1 before.
+    last_zxid: i64,
     marks: VecDeque<Mark>,
 }
 
@@ -77,6 +81,7 @@ impl Outgoing {
         w.i64(packet.zxid);
         w.i32(data.len() as i32);
         let head = self.open.len() - before;
+        self.note(packet.zxid);
         self.close_buffer();
         self.queue.push_back(Item::Bytes(data.clone()));
         packet
@@ -89,6 +94,9 @@ impl Outgoing {
     pub fn push_with(&mut self, write: impl FnOnce(&mut BytesMut)) -> bool {
         let before = self.open.len();
         write(&mut self.open);
+        // Behind the kind of the packet.
+        let zxid = self.open.get(before + 4..).and_then(<[u8]>::first_chunk);
+        self.note(zxid.map_or(0, |zxid| i64::from_be_bytes(*zxid)));
         self.count(self.open.len() - before)
     }
 
@@ -96,6 +104,28 @@ impl Outgoing {
         let waited = self.waiting();
         self.queued += size as u64;
         waited == 0 || self.waiting() <= limits::PEER_LINK_BYTES as u64
+    }
+
+    fn note(&mut self, zxid: i64) {
+        self.packets += 1;
+        if zxid > 0 {
+            self.last_zxid = zxid;
+        }
+    }
+
+    /// Packets that came in, and their last zxid, since the start or the last reset.
+    pub fn told(&self) -> (u64, i64) {
+        let last = if self.last_zxid > 0 {
+            self.last_zxid
+        } else {
+            -1
+        };
+        (self.packets, last)
+    }
+
+    /// Counts packets from here on.
+    pub fn reset(&mut self) {
+        (self.packets, self.last_zxid) = (0, 0);
     }
 
     /// Appends a snapshot, which counts for nothing: it is read from its file as it is sent.
