@@ -130,6 +130,14 @@ impl Admin {
         }
     }
 
+    /// The port for the other servers is open, if there are any.
+    pub fn meet(&self, peers: Option<&PeerLinks>) {
+        if let Some(peers) = peers {
+            // A server has one such port.
+            let _ = self.peers.set(peers.clone());
+        }
+    }
+
     /// Runs `look` beside the tasks that serve clients: it may take its time. `None` if it panicked.
     pub async fn look<T: Send + 'static>(
         self: &Arc<Self>,

@@ -140,10 +140,7 @@ impl Server {
         let fronts = Fronts::open(&config).await?;
         let log = Arc::new(LogQueue::default());
         let ports = open_ports(&config, &mailbox, &log).await?;
-        if let Some(ports) = &ports {
-            // A server has one such port.
-            let _ = admin.peers.set(ports.peers.clone());
-        }
+        admin.meet(ports.as_ref().map(|ports| &ports.peers));
         let options = replica_options(&config, auth);
         let replica = past.replica(options, &gate, counters.clone(), now);
         let parts = Parts {

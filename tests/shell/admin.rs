@@ -66,7 +66,8 @@ fn commands_are_listed_and_everything_else_is_refused_politely() {
         ("TRACE", "/commands/ruok", 403),
         ("TRACE", "/", 403),
         ("PATCH", "/commands/ruok", 501),
-        ("GET", "/commands/%ff", 400),
+        ("GET", "/commands/%ff", 200),
+        ("GET", "/commands/%zz", 400),
     ] {
         assert_eq!(
             status(&ask(admin, method, path)),
