@@ -2,7 +2,7 @@
 //!
 //! Strict layers, each of which may use only those above it in this list (`tests/tidy.rs` holds the
 //! table). Everything that decides something is IO-free and deterministic: time, randomness, disk and
-//! network are handed in.
+//! network are handed in. `docs/architecture.md` tells how the parts work together.
 //!
 //! - `jute` (a crate of its own): the wire and the files, each record declared once.
 //! - [`base`]: zxids, ids, paths, points in time. [`config`]: texts to one immutable value.
@@ -11,8 +11,8 @@
 //!   [`prep`]: judges writes against the tree and what is pending.
 //! - [`storage`]: Java's files, through one narrow door to the disk.
 //! - [`doctor`]: what is wrong with a data folder, and how it is put right.
-//! - [`zab`]: the order of writes. A standalone server is a leader with a quorum of one; election,
-//!   packets and the choice of synchronization are there for ensembles and not used yet.
+//! - [`zab`]: the order of writes: election, leader, learner. A standalone server is a leader with a
+//!   quorum of one.
 //! - [`audit`]: what the audit log says of a request and its outcome.
 //! - [`replica`]: one server, whole: routes inputs to the layers above and their outputs onward.
 //! - [`runtime`]: threads, clocks, signals, and how the parts are put together.
