@@ -89,6 +89,7 @@ impl ConnInstruments {
         if self.reads.is_empty() {
             return;
         }
+        self.namespace.flush();
         let took = now() - self.began;
         let mut all = 0;
         for (op, count) in self.reads.drain(..) {

@@ -269,23 +269,39 @@ impl Batch {
 /// Summaries by key.
 pub type SummarySet = Keyed<Summary>;
 
-/// The summary of the key that was recorded last. Whoever records in a set keeps one of these: keys mostly repeat, and
-/// then nothing is looked up.
+/// The summary of the key that was recorded last, and what was not handed over to it yet. Whoever records in a set
+/// keeps one of these: keys mostly repeat, and then nothing is looked up.
 #[derive(Debug, Default)]
-pub struct LastKey(Option<(String, Arc<Summary>)>);
+pub struct LastKey(Option<(String, Arc<Summary>, Batch)>);
+
+impl LastKey {
+    /// Hands everything over.
+    pub fn flush(&mut self) {
+        if let Some((_, summary, batch)) = &mut self.0 {
+            batch.flush(summary);
+        }
+    }
+}
+
+impl Drop for LastKey {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
 
 impl SummarySet {
-    /// One more value of `key`.
+    /// One more value of `key`, which is seen at the next [`LastKey::flush`].
     pub fn record(&self, last: &mut LastKey, key: &str, value: u64) {
-        if let Some((of, summary)) = &last.0
+        if let Some((of, summary, batch)) = &mut last.0
             && of == key
         {
-            summary.record(value);
+            batch.record(value, summary);
             return;
         }
-        let summary = self.at(key);
-        summary.record(value);
-        last.0 = Some((key.to_owned(), summary));
+        last.flush();
+        let (summary, mut batch) = (self.at(key), Batch::default());
+        batch.record(value, &summary);
+        last.0 = Some((key.to_owned(), summary, batch));
     }
 }
 
@@ -355,6 +371,7 @@ mod tests {
         for (key, value) in [("a", 1), ("a", 2), ("b", 10), ("a", 3)] {
             set.record(&mut last, key, value);
         }
+        last.flush();
         let all = set.all().into_iter();
         let shown: Vec<_> = all.map(|(key, one)| (key, one.since_reset().sum)).collect();
         assert_eq!(shown, [("a".to_owned(), 6), ("b".to_owned(), 10)]);

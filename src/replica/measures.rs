@@ -5,6 +5,7 @@
 //! loop; what repeats is added up before.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +33,16 @@ pub struct Work {
     pub riders: u64,
 }
 
-/// Where the measurements of one server go.
+impl AddAssign for Work {
+    fn add_assign(&mut self, more: Work) {
+        self.judged += more.judged;
+        self.applied += more.applied;
+        self.own += more.own;
+        self.riders += more.riders;
+    }
+}
+
+/// Where the measurements of one server go. What a set is told is seen at the next [`Measures::flush`].
 #[derive(Debug)]
 pub(super) struct Measures {
     pub metrics: Arc<Metrics>,
@@ -208,6 +218,8 @@ impl Measures {
             record_applied(metrics, run);
         }
         runs.proposal.flush(&metrics.proposal_latency);
+        self.written.flush();
+        self.read.flush();
         if self.queued_changes > 0 {
             let queued = std::mem::take(&mut self.queued_changes);
             metrics.outstanding_changes_queued.add(queued);

@@ -18,7 +18,7 @@ use super::mailbox::{Mailbox, Message};
 use super::peer_links::Round;
 use super::pulse::Pulse;
 use super::snapshotter::{Asked, SnapshotJob};
-use crate::base::{Mono, Now};
+use crate::base::{Mono, Stamp};
 use crate::replica::{DiskOp, Input, Output, Replica, RestoreRefused};
 use crate::zab::io::Input as PeerInput;
 
@@ -40,6 +40,8 @@ pub struct CommitLoop {
     pub clock: Clock,
     /// Where its times go.
     pub instruments: LoopInstruments,
+    /// The time that is measured from.
+    pub stamp: Stamp,
     /// What operators asked for and wait for.
     pub wanted: Wanted,
 }
@@ -92,11 +94,11 @@ impl CommitLoop {
             self.mailbox.take(&mut messages, patience);
             let (now, stamp) = self.clock.exact_now();
             self.pulse.begin(now.mono);
-            self.replica.set_stamp(stamp);
+            self.set_stamp(stamp);
             self.instruments.round(messages.len(), stamp);
             for message in messages.drain(..) {
                 if self.instruments.turns(Kind::of(&message)) {
-                    self.turn();
+                    self.turn(self.clock.stamp());
                 }
                 match message {
                     Message::Input(Input::Peer(PeerInput::LeaderReached { link })) => {
@@ -130,7 +132,9 @@ impl CommitLoop {
                     Message::Stop => stopping = Some(now.mono),
                 }
             }
-            let now = self.turn();
+            let (now, stamp) = self.clock.exact_now();
+            self.turn(stamp);
+            self.instruments.end();
             let due = now.mono >= self.replica.next_deadline(now.mono);
             if due && (stopping.is_none() || self.ensemble.is_some()) {
                 self.replica.tick(now);
@@ -140,11 +144,17 @@ impl CommitLoop {
     }
 
     /// Notes how long it took what was done since the last turn.
-    fn turn(&mut self) -> Now {
-        let (now, stamp) = self.clock.exact_now();
-        self.instruments.turn(self.replica.take_work(), stamp);
+    fn turn(&mut self, stamp: Stamp) {
+        let work = self.replica.take_work();
+        self.instruments.turn(work, stamp);
+        if stamp - self.stamp >= STALE {
+            self.set_stamp(stamp);
+        }
+    }
+
+    fn set_stamp(&mut self, stamp: Stamp) {
+        self.stamp = stamp;
         self.replica.set_stamp(stamp);
-        now
     }
 
     fn may_stop(&self, since: Mono) -> bool {
@@ -251,6 +261,10 @@ impl Ensemble {
         }
     }
 }
+
+/// What is measured may be wrong by this much, so that what happens in one round measures the same and is recorded
+/// together.
+const STALE: Duration = Duration::from_micros(500);
 
 /// The loop looks at its deadlines at least this often.
 const PATIENCE: Duration = Duration::from_secs(1);

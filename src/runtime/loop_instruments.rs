@@ -42,6 +42,10 @@ pub struct LoopInstruments {
     metrics: Arc<Metrics>,
     kind: Kind,
     since: Stamp,
+    /// What was done in this round, and how long it took to judge and to settle.
+    work: Work,
+    judging: Duration,
+    settling: Duration,
 }
 
 impl LoopInstruments {
@@ -51,6 +55,9 @@ impl LoopInstruments {
             metrics,
             kind: Kind::Settling,
             since: Stamp::default(),
+            work: Work::default(),
+            judging: Duration::ZERO,
+            settling: Duration::ZERO,
         }
     }
 
@@ -69,33 +76,45 @@ impl LoopInstruments {
         std::mem::replace(&mut self.kind, next) != next
     }
 
-    /// What was done took until `now`.
-    ///
-    /// Source: `PrepRequestProcessor.pRequest`, `CommitProcessor.run`.
+    /// What was done since the last turn took until `now`.
     pub fn turn(&mut self, work: Work, now: Stamp) {
         let took = now - self.since;
         self.since = now;
+        if work.applied > 0 {
+            self.settling += took;
+        } else if work.judged > 0 {
+            self.judging += took;
+        }
+        self.work += work;
+    }
+
+    /// The round is over.
+    ///
+    /// Source: `PrepRequestProcessor.pRequest`, `CommitProcessor.run`.
+    pub fn end(&mut self) {
         let metrics = &self.metrics;
         let Work {
             judged,
             applied,
             own,
             riders,
-        } = work;
+        } = std::mem::take(&mut self.work);
+        let judging = std::mem::take(&mut self.judging);
+        let settling = std::mem::take(&mut self.settling);
+        if judged > 0 {
+            let each = share(judging, judged);
+            metrics.request_stage_seconds[Stage::Prep].record_many(each, judged);
+            metrics.prep_process_time.record_many(millis(each), judged);
+        }
         if applied == 0 {
-            if judged > 0 {
-                let each = share(took, judged);
-                metrics.request_stage_seconds[Stage::Prep].record_many(each, judged);
-                metrics.prep_process_time.record_many(millis(each), judged);
-            }
             return;
         }
-        let each = share(took, applied);
+        let each = share(settling, applied);
         metrics.request_stage_seconds[Stage::Apply].record_many(each, applied);
         metrics
             .write_final_proc_time_ms
             .record_many(millis(each), applied);
-        let took = millis(took);
+        let took = millis(settling);
         metrics.write_batch_time_in_commit_processor.record(took);
         metrics.commit_process_time.record(took);
         metrics.write_commit_proc_issued.record(applied);
@@ -139,6 +158,7 @@ mod tests {
         };
         instruments.turn(applied, at(1050));
         instruments.turn(Work::default(), at(2000));
+        instruments.end();
 
         let of = |summary: &crate::metrics::Summary| {
             let shown = summary.since_reset();

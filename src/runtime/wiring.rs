@@ -34,7 +34,7 @@ use crate::admin::port::{self, HttpPort, Purpose, Site};
 use crate::admin::scrape::ScrapeSite;
 use crate::audit::Event;
 use crate::auth::{AuthOptions, DigestAlg};
-use crate::base::{Mono, Now};
+use crate::base::{Mono, Now, Stamp};
 use crate::client_port::throttle::{BucketOptions, ConnectionThrottle, Weights};
 use crate::client_port::{self, BindError, ClientPort, Listener, Stop};
 use crate::config::{Config, HostPort, limits};
@@ -650,6 +650,7 @@ impl Parts<'_> {
             clock: self.clock,
             wanted: Wanted::default(),
             instruments: LoopInstruments::new(self.metrics.clone()),
+            stamp: Stamp::default(),
         };
         threads.push(commit_loop.start()?);
         Ok((threads, log_thread))

@@ -9,6 +9,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -60,6 +61,8 @@ struct Content {
     now: Vec<u8>,
     durable: Vec<u8>,
     unsynced: Vec<Edit>,
+    /// Where what nobody is likely to read ends.
+    forgotten: u64,
 }
 
 #[derive(Clone)]
@@ -69,6 +72,16 @@ enum Edit {
 }
 
 impl SimDisk {
+    /// How much of the beginning of a file nobody is likely to read, as far as the disk was told.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none.
+    pub fn forgotten(&self, path: &Path) -> io::Result<u64> {
+        let state = self.state();
+        let id = state.find(path)?;
+        Ok(state.files[id].forgotten)
+    }
+
     /// An empty disk whose faults follow from `seed`.
     pub fn new(seed: u64) -> SimDisk {
         SimDisk(Arc::new(Mutex::new(State {
@@ -127,6 +140,7 @@ impl SimDisk {
             now: bytes.to_vec(),
             durable: bytes.to_vec(),
             unsynced: Vec::new(),
+            forgotten: 0,
         });
         let id = state.files.len() - 1;
         let folder = state.dirs.entry(dir).or_default();
@@ -498,6 +512,14 @@ impl DiskFile for SimFile {
 
     fn sync_all(&mut self) -> io::Result<()> {
         self.sync()
+    }
+
+    fn forget(&self, offset: u64, len: NonZeroU64) {
+        let mut state = self.disk.state();
+        let content = &mut state.files[self.id];
+        if offset == content.forgotten {
+            content.forgotten += len.get();
+        }
     }
 }
 

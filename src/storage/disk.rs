@@ -1,6 +1,7 @@
 //! The one door to the disk: everything that storage does to files goes through [`Disk`].
 
 use std::io;
+use std::num::NonZeroU64;
 use std::path::Path;
 
 /// Files and folders as storage uses them.
@@ -104,6 +105,11 @@ pub trait DiskFile: Send {
     /// # Errors
     /// As the system says.
     fn sync_all(&mut self) -> io::Result<()>;
+
+    /// Says that nobody is likely to read `len` bytes at `offset` soon. A hint: it changes no byte, and may do nothing.
+    fn forget(&self, offset: u64, len: NonZeroU64) {
+        let _ = (offset, len);
+    }
 }
 
 /// Bytes in memory, read as a file: for fuzzing and for files that came over the wire.

@@ -3,8 +3,11 @@
 use super::disk::{Disk, DiskFile};
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+
+use rustix::fs::Advice;
 
 /// Files of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -120,5 +123,10 @@ impl DiskFile for OsFile {
 
     fn sync_all(&mut self) -> io::Result<()> {
         self.0.sync_all()
+    }
+
+    fn forget(&self, offset: u64, len: NonZeroU64) {
+        // What the system does not want to hear costs nothing but memory.
+        let _ = rustix::fs::fadvise(&self.0, offset, Some(len), Advice::DontNeed);
     }
 }

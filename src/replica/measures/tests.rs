@@ -115,6 +115,7 @@ fn writes_are_counted_where_they_are_made() {
         create,
         Txn::Error(ErrorTxn { err: -101 }),
     ]));
+    measures.flush(Mono(0));
     let written = &measures.metrics.write_per_namespace;
     assert_eq!(of(&written.at("app")), (1, 9));
     assert_eq!(of(&written.at("\u{e4}")), (1, 4));

@@ -6,6 +6,7 @@ mod crash;
 mod cursor;
 mod damage;
 mod epochs;
+mod forget;
 mod golden;
 mod install;
 mod stream;

@@ -7,6 +7,7 @@ use bytes::{BufMut, BytesMut};
 use jute::Wire;
 use jute::persist::FileHeader;
 use std::io;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -68,6 +69,10 @@ pub struct LogWriter {
     synced: Option<Zxid>,
     earlier_files_bytes: u64,
     failed: bool,
+    /// The file before the open one, which a restart still needs while the snapshot between them is written.
+    previous: Option<OpenLog>,
+    /// The one before that, as far as the system was not told to forget it.
+    old: Option<(OpenLog, u64)>,
 }
 
 /// A wait until what was written is durable.
@@ -110,6 +115,8 @@ impl LogWriter {
             synced: None,
             earlier_files_bytes: 0,
             failed: false,
+            previous: None,
+            old: None,
         }
     }
 
@@ -180,6 +187,7 @@ impl LogWriter {
                 self.spare = run.bytes;
             }
         }
+        self.forget_old();
         self.failed = false;
         self.waiting = 0;
         self.synced = self.appended;
@@ -214,6 +222,7 @@ impl LogWriter {
             "{} records are not written",
             self.waiting
         );
+        (self.previous, self.old) = (None, None);
         if let Some(log) = self.file.take()
             && !self.roll_next
         {
@@ -259,7 +268,10 @@ impl LogWriter {
 
     fn begin_file(&mut self, first: Zxid) -> Result<(), StorageError> {
         let path = self.dir.join(names::log_name(first));
-        self.file = None;
+        if let Some(before) = self.file.take() {
+            let old = self.previous.replace(before);
+            self.old = old.map(|old| (old, 0));
+        }
         if holds_a_record(self.disk.as_ref(), &path)? {
             return Err(StorageError::WouldOverwrite { path });
         }
@@ -274,6 +286,19 @@ impl LogWriter {
             len: 0,
         });
         Ok(())
+    }
+
+    /// Nobody reads old logs as a rule. Left to itself the system keeps them in memory until it runs out of it, and then
+    /// takes time from whoever asks for some; a bit of that work at each sync holds nobody up.
+    fn forget_old(&mut self) {
+        let Some((old, done)) = &mut self.old else {
+            return;
+        };
+        old.file.forget(*done, FORGET_AT_ONCE);
+        *done += FORGET_AT_ONCE.get();
+        if *done >= old.len {
+            self.old = None;
+        }
     }
 
     fn write(&mut self, run: &Run, tell: &mut dyn FnMut(Waiting)) -> Result<(), StorageError> {
@@ -326,6 +351,12 @@ impl OpenLog {
         Ok(())
     }
 }
+
+/// Told to the system at each sync.
+const FORGET_AT_ONCE: NonZeroU64 = match NonZeroU64::new(4 << 20) {
+    Some(bytes) => bytes,
+    None => NonZeroU64::MIN,
+};
 
 /// Length of a file of `len` bytes once records go from `start` to `end`: it grows in steps, early enough that most
 /// syncs need not record a new length.
