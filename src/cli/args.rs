@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::shell::{self, CliArgs};
-use super::{ask, backup, doctor, log, purge, restore, server, snapshot, upstream};
+use super::{ask, backup, config, doctor, log, purge, restore, server, snapshot, upstream};
 use crate::admin;
 
 /// A server that takes the place of Apache ZooKeeper.
@@ -33,6 +33,9 @@ enum Command {
         #[arg(value_name = "HOST:PORT", default_value = "127.0.0.1:2181")]
         server: String,
     },
+    /// Check a configuration before a server is started with it, or print what every key is for.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Back up a server's data to a folder, more of it with each run; verify and list backups.
     Backup(backup::BackupArgs),
     /// Restore a backup into a data folder, up to its end, a zxid or a time.
@@ -59,6 +62,7 @@ pub fn main() -> ExitCode {
         Some(Command::Server(args)) => server::run(&args),
         Some(Command::Cli(args)) => shell::run(args),
         Some(Command::Ask { word, server }) => ask::run(&word, &server),
+        Some(Command::Config(command)) => config::run(&command),
         Some(Command::Backup(args)) => backup::run(&args),
         Some(Command::Restore(args)) => restore::run(&args),
         Some(Command::Log(args)) => log::run(&args),

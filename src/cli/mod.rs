@@ -3,6 +3,7 @@
 mod args;
 mod ask;
 pub(crate) mod backup;
+mod config;
 mod doctor;
 mod java_text;
 mod log;

@@ -105,9 +105,25 @@ fn code_of(error: &StartError) -> u8 {
 }
 
 /// Why the configuration cannot be used, for a person.
-struct Refusal(String);
+pub(super) struct Refusal(pub String);
 
 fn load(properties: &[String], config: Option<&Path>) -> Result<Config, Refusal> {
+    let sources = sources(properties, config)?;
+    let loaded = Config::parse(&sources).map_err(|invalid| {
+        tell_start(sources.wants_audit(), Verdict::Failure);
+        Refusal(invalid.to_string())
+    })?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(loaded.config)
+}
+
+/// Everything a configuration is made of: the file and those it names, and -D words.
+pub(super) fn sources(
+    properties: &[String],
+    config: Option<&Path>,
+) -> Result<ConfigSources, Refusal> {
     let mut sources = match config {
         Some(path) => read_sources(path)?,
         None => ConfigSources::embedded(),
@@ -128,14 +144,7 @@ fn load(properties: &[String], config: Option<&Path>) -> Result<Config, Refusal>
             .ok_or_else(|| Refusal(format!("-D{definition}: wanted -Dname=value")))?;
         sources.system_properties.push(property);
     }
-    let loaded = Config::parse(&sources).map_err(|invalid| {
-        tell_start(sources.wants_audit(), Verdict::Failure);
-        Refusal(invalid.to_string())
-    })?;
-    for warning in &loaded.warnings {
-        tracing::warn!("{warning}");
-    }
-    Ok(loaded.config)
+    Ok(sources)
 }
 
 /// Reads the file and those it names.

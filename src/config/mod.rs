@@ -25,6 +25,7 @@ mod mode;
 mod numbers;
 mod problem;
 pub mod raw;
+pub mod reference;
 mod security;
 pub mod server;
 mod table;
