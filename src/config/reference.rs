@@ -115,12 +115,12 @@ pub fn markdown() -> String {
 }
 
 const HEAD: &str = "# Configuration\n\n\
-    Every key of `zoo.cfg`, with Java's name and default. This page is written by `oxkeeper config reference`, from the\n\
-    table of keys that the server itself reads and from [zoo.cfg.example](../zoo.cfg.example).\n\n\
+    Every key of `zoo.cfg`, with Java's name and default. This page is written by `oxkeeper config reference`, from\n\
+    the table of keys that the server itself reads and from [zoo.cfg.example](../zoo.cfg.example).\n\n\
     `oxkeeper config check zoo.cfg` explains the keys of a file and finds mistakes in it before a server is started.\n\
     A key that nobody knows is a warning, as Java starts with it; a value that Java refuses is refused.\n\
-    `-D` words come on the command line of `oxkeeper server` or in JVMFLAGS and SERVER_JVMFLAGS; a key in the file wins\n\
-    over the same one as a word.\n";
+    `-D` words come on the command line of `oxkeeper server` or in JVMFLAGS and SERVER_JVMFLAGS; a key in the file\n\
+    wins over the same one as a word.\n";
 
 /// Name without prefix and value, if the line is a setting, be it commented out.
 fn setting(line: &'static str) -> Option<(&'static str, &'static str)> {

@@ -288,8 +288,8 @@ impl LogWriter {
         Ok(())
     }
 
-    /// Nobody reads old logs as a rule. Left to itself the system keeps them in memory until it runs out of it, and then
-    /// takes time from whoever asks for some; a bit of that work at each sync holds nobody up.
+    /// Nobody reads old logs as a rule. Left to itself the system keeps them in memory until it runs out of it, and
+    /// then takes time from whoever asks for some; a bit of that work at each sync holds nobody up.
     fn forget_old(&mut self) {
         let Some((old, done)) = &mut self.old else {
             return;
