@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 use super::shell::{self, CliArgs};
-use super::{ask, backup, config, doctor, log, purge, restore, server, snapshot, upstream};
+use super::{ask, backup, config, doctor, log, purge, restore, server, snapshot, status, upstream};
 use crate::admin;
 
 /// A server that takes the place of Apache ZooKeeper.
@@ -36,6 +37,14 @@ enum Command {
     /// Check a configuration before a server is started with it, or print what every key is for.
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Say how servers are: what each is, how far, and how busy. Ours and Java's alike.
+    Status(status::StatusArgs),
+    /// Print a script that completes this program's arguments in a shell.
+    #[command(after_help = "Example: oxkeeper completions bash > /etc/bash_completion.d/oxkeeper")]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
     /// Back up a server's data to a folder, more of it with each run; verify and list backups.
     Backup(backup::BackupArgs),
     /// Restore a backup into a data folder, up to its end, a zxid or a time.
@@ -63,6 +72,16 @@ pub fn main() -> ExitCode {
         Some(Command::Cli(args)) => shell::run(args),
         Some(Command::Ask { word, server }) => ask::run(&word, &server),
         Some(Command::Config(command)) => config::run(&command),
+        Some(Command::Status(args)) => status::run(&args),
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(
+                shell,
+                &mut Args::command(),
+                "oxkeeper",
+                &mut std::io::stdout(),
+            );
+            ExitCode::SUCCESS
+        }
         Some(Command::Backup(args)) => backup::run(&args),
         Some(Command::Restore(args)) => restore::run(&args),
         Some(Command::Log(args)) => log::run(&args),

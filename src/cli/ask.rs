@@ -32,7 +32,11 @@ pub fn run(word: &str, server: &str) -> ExitCode {
     }
 }
 
-fn ask(word: &str, server: &str) -> std::io::Result<Vec<u8>> {
+/// What `server` answers to `word`, whole.
+///
+/// # Errors
+/// It cannot be reached, or falls silent for [`PATIENCE`].
+pub(super) fn ask(word: &str, server: &str) -> std::io::Result<Vec<u8>> {
     let mut failure = std::io::ErrorKind::NotFound.into();
     for address in server.to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, PATIENCE) {

@@ -14,6 +14,7 @@ mod restore;
 mod server;
 mod shell;
 mod snapshot;
+mod status;
 mod upstream;
 
 pub use args::main;
