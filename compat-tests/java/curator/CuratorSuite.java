@@ -553,6 +553,8 @@ public final class CuratorSuite {
             Checks.await("created", () -> seen.contains("NodeCreated /w"));
             relay.cut();
             Checks.that(back.await(WAIT, TimeUnit.MILLISECONDS), "reconnected");
+            // The client set its watches again before it sends this.
+            a.checkExists().forPath("/");
             b.create().forPath("/w/after");
             Checks.await("still watched", () -> seen.contains("NodeCreated /w/after"));
         }
