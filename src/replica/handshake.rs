@@ -76,6 +76,7 @@ impl Replica {
             return;
         }
         let mut session = Session::new(lane);
+        session.holder = Some(conn.id);
         session.conn = Some(conn.clone());
         let wait = Wait::Commit {
             mark,
@@ -109,6 +110,7 @@ impl Replica {
             self.refuse(id, &conn, read_only);
             return;
         }
+        self.leave_older(id);
         let asked = Asked {
             conn,
             timeout,
@@ -124,6 +126,17 @@ impl Replica {
         }
     }
 
+    /// The client of this session is on its way to another connection: its older one is closed, and nothing more of what
+    /// it sent there counts. Source: `ServerCnxnFactory.closeSession` in `ZooKeeperServer.processConnectRequest`.
+    fn leave_older(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.holder = None;
+            if let Some(old) = session.conn.take() {
+                old.outbox.close(&mut self.wakes);
+            }
+        }
+    }
+
     /// A session that lives, and whose client knows its password, is on this connection from now on.
     pub(super) fn establish(&mut self, now: Now, id: SessionId, asked: &Asked) {
         let Asked {
@@ -135,6 +148,7 @@ impl Replica {
             let lane = Lane::new(id, *timeout, now.mono);
             Session::new(Arc::new(lane))
         });
+        session.holder = Some(conn.id);
         if let Some(old) = session.conn.replace(conn.clone()) {
             old.outbox.close(&mut self.wakes);
         }

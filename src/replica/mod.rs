@@ -507,6 +507,10 @@ impl Replica {
             self.leave(lane, &conn, xid);
             return;
         }
+        if session.holder != Some(conn.id) {
+            self.leave(lane, &conn, xid);
+            return;
+        }
         let behind_sync = session.syncs > 0;
         let entry = |wait| Entry {
             conn: conn.clone(),

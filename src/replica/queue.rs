@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jute::txn::TxnHeader;
 use jute::{Op, OpCode, Str};
 
-use super::conn::Conn;
+use super::conn::{Conn, ConnId};
 use super::lane::Lane;
 use super::large::LargeRequest;
 use super::read::Progress;
@@ -27,6 +27,9 @@ pub struct Session {
     pub lane: Arc<Lane>,
     /// The connection it lives on now, if any.
     pub conn: Option<Arc<Conn>>,
+    /// Whose requests count: the connection that it was established on last, which may be gone; nobody's while another
+    /// one asks for it. What an older one sent may arrive late, and would take effect behind what the client sent since.
+    pub holder: Option<ConnId>,
     /// What it waits for, in the order the client sent it.
     pub queue: VecDeque<Entry>,
     /// Syncs in the queue that are not complete.
@@ -144,6 +147,7 @@ impl Session {
         Session {
             lane,
             conn: None,
+            holder: None,
             queue: VecDeque::new(),
             syncs: 0,
             reported: None,

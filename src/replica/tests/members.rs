@@ -375,6 +375,26 @@ fn a_session_that_moved_writes_only_by_its_new_server() {
 }
 
 #[test]
+fn what_an_older_connection_sent_does_not_count_once_its_client_came_back() {
+    let mut ensemble = Ensemble::of_three();
+    let (a, b) = (ensemble.learners()[0], ensemble.learners()[1]);
+    for back_at in [a, ensemble.leader()] {
+        let old = ensemble.open(back_at);
+        let away = ensemble.move_to(b, &old);
+        ensemble.send(b, &away, 3, create(&format!("/away{back_at}")));
+        assert_eq!(errors(&away), [(3, 0)]);
+        let back = ensemble.move_to(back_at, &away);
+        assert!(old.outbox.has_last_word());
+        // Sent before all of that, and on its way for long.
+        ensemble.submit(back_at, &old, 1, create(&format!("/late{back_at}")));
+        ensemble.send(back_at, &back, 4, create(&format!("/back{back_at}")));
+        assert_eq!(errors(&back), [(4, 0)]);
+        assert!(!ensemble.exists(back_at, &format!("/late{back_at}")));
+    }
+    ensemble.check();
+}
+
+#[test]
 fn a_multi_of_a_session_that_moved_closes_its_old_connection() {
     let mut ensemble = Ensemble::of_three();
     let (a, b) = (ensemble.learners()[0], ensemble.learners()[1]);
