@@ -126,8 +126,8 @@ impl Replica {
         }
     }
 
-    /// The client of this session is on its way to another connection: its older one is closed, and nothing more of what
-    /// it sent there counts. Source: `ServerCnxnFactory.closeSession` in `ZooKeeperServer.processConnectRequest`.
+    /// The client of this session is on its way to another connection: its older one is closed, and nothing more of
+    /// what it sent there counts. Source: `ServerCnxnFactory.closeSession` in `ZooKeeperServer.processConnectRequest`.
     fn leave_older(&mut self, id: SessionId) {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.holder = None;

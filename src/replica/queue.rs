@@ -28,7 +28,8 @@ pub struct Session {
     /// The connection it lives on now, if any.
     pub conn: Option<Arc<Conn>>,
     /// Whose requests count: the connection that it was established on last, which may be gone; nobody's while another
-    /// one asks for it. What an older one sent may arrive late, and would take effect behind what the client sent since.
+    /// one asks for it. What an older one sent may arrive late, and would take effect behind what the client sent
+    /// since.
     pub holder: Option<ConnId>,
     /// What it waits for, in the order the client sent it.
     pub queue: VecDeque<Entry>,
