@@ -12,15 +12,26 @@ CFG = {"snapCount": 40, "preAllocSize": 64, "autopurge.purgeInterval": 0}
 WRITES = 100
 
 
+def write(server, numbers):
+    client = Client(server.host, server.port, timeout=30000)
+    for number in numbers:
+        client.create(f"/z{number}", b"data %d" % number)
+    client.close_session()
+
+
 @pytest.fixture
 def folder(tmp_path):
-    """What a Java server leaves after a hundred writes: several snapshots and logs."""
-    with servers.start("java", cfg=CFG, data_dir=tmp_path / "data") as server:
-        client = Client(server.host, server.port, timeout=30000)
-        for number in range(WRITES):
-            client.create(f"/z{number}", b"data %d" % number)
-        client.close_session()
-    return tmp_path / "data"
+    """What a Java server leaves after a hundred writes: several snapshots and logs, and half of them behind the last.
+
+    Java writes its snapshots beside the writes, whenever it comes to it; at its start it writes one first. So the
+    second server, which writes no other, makes sure that the last log begins behind the newest snapshot.
+    """
+    data_dir = tmp_path / "data"
+    with servers.start("java", cfg=CFG, data_dir=data_dir) as server:
+        write(server, range(WRITES // 2))
+    with servers.start("java", cfg={**CFG, "snapCount": 100_000}, data_dir=data_dir) as server:
+        write(server, range(WRITES // 2, WRITES))
+    return data_dir
 
 
 def files(folder, prefix):
