@@ -5,6 +5,7 @@
 mod connections;
 mod ensemble;
 mod server;
+mod vitals;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -58,7 +59,7 @@ const fn always(names: &'static [&'static str], look: fn(&Admin, &Query) -> Answ
     }
 }
 
-/// Every command, in the order of their names.
+/// Every command of Java's, in the order of their names.
 #[rustfmt::skip]
 pub static COMMANDS: &[Command] = &[
     get(&["configuration", "conf", "config"], server::configuration),
@@ -101,11 +102,16 @@ pub static COMMANDS: &[Command] = &[
     always(&["zabstate"], ensemble::zabstate),
 ];
 
+/// Commands that Java does not have, and that are not on the page of links, which is Java's.
+pub static OWN: &[Command] = &[
+    always(&["hot_paths", "hot"], vitals::hot_paths),
+    always(&["vitals", "vitl"], vitals::vitals),
+];
+
 /// The command of this name or alias; upper and lower case matter.
 pub fn find(name: &str) -> Option<&'static Command> {
-    COMMANDS
-        .iter()
-        .find(|command| command.names.contains(&name))
+    let mut all = COMMANDS.iter().chain(OWN);
+    all.find(|command| command.names.contains(&name))
 }
 
 impl Command {
@@ -123,7 +129,8 @@ mod tests {
 
     #[test]
     fn no_name_means_two_commands() {
-        let names: Vec<_> = COMMANDS.iter().flat_map(|command| command.names).collect();
+        let all = COMMANDS.iter().chain(OWN);
+        let names: Vec<_> = all.flat_map(|command| command.names).collect();
         let different: BTreeSet<_> = names.iter().collect();
         assert_eq!(names.len(), different.len());
     }

@@ -45,7 +45,7 @@ pub(super) async fn serve(
     let opened = Instant::now();
     let mut task = Task {
         sessionless: Box::pin(sleep_until(opened + port.sessionless_timeout())),
-        instruments: ConnInstruments::new(port.counters.metrics.clone()),
+        instruments: ConnInstruments::new(port.counters.clone(), conn.id),
         port,
         stream,
         conn: conn.clone(),
@@ -400,6 +400,7 @@ impl Task {
             return Ok(());
         }
         lane.touch(now);
+        self.instruments.asked(&request);
         let lane = lane.clone();
         let large = self.large(length)?;
         self.deaf = matches!(request, Request::Read(ReadRequest::Unknown(_)));

@@ -7,10 +7,14 @@ use std::time::Duration;
 
 use jute::Op;
 
+use super::touches::touches;
 use crate::base::Stamp;
-use crate::metrics::{LastKey, Metrics, Stage};
+use crate::metrics::{LastKey, Metrics, Sampler, Stage};
+use crate::replica::conn::ConnId;
 use crate::replica::outbox::{Lengths, Taken};
 use crate::replica::read_in;
+use crate::replica::request::Request;
+use crate::replica::status::Counters;
 
 /// Bytes in front of every frame, which say how long it is.
 const PREFIX: usize = 4;
@@ -18,6 +22,9 @@ const PREFIX: usize = 4;
 /// Where the measurements of one connection go.
 pub(super) struct ConnInstruments {
     metrics: Arc<Metrics>,
+    counters: Arc<Counters>,
+    /// Decides which requests are looked at for hot paths.
+    sampler: Sampler,
     began: Stamp,
     bytes_in: u64,
     /// Operations served here since the batch began, alike ones together.
@@ -28,9 +35,12 @@ pub(super) struct ConnInstruments {
 }
 
 impl ConnInstruments {
-    pub fn new(metrics: Arc<Metrics>) -> Self {
+    /// Of the connection `conn`.
+    pub fn new(counters: Arc<Counters>, conn: ConnId) -> Self {
         ConnInstruments {
-            metrics,
+            metrics: counters.metrics.clone(),
+            sampler: Sampler::new(conn),
+            counters,
             began: Stamp::default(),
             bytes_in: 0,
             reads: Vec::new(),
@@ -42,6 +52,25 @@ impl ConnInstruments {
     /// A look at the input begins.
     pub fn begin(&mut self, now: Stamp) {
         self.began = now;
+        self.sampler.follow(&self.counters.hot);
+    }
+
+    /// A request came in.
+    pub fn asked(&mut self, request: &Request) {
+        if let Some(every) = self.sampler.take() {
+            self.sample(every, request);
+        }
+    }
+
+    /// Out of the way: hardly any request gets here.
+    #[cold]
+    fn sample(&mut self, every: u32, request: &Request) {
+        let mut touched = Vec::new();
+        touches(request, &mut touched);
+        let now = self.began.mono();
+        self.counters
+            .hot
+            .note(now, &mut self.sampler, every, &touched);
     }
 
     /// When this look at the input began.
@@ -150,10 +179,14 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
+    fn fresh() -> (Arc<Metrics>, ConnInstruments) {
+        let counters = Arc::new(Counters::default());
+        (counters.metrics.clone(), ConnInstruments::new(counters, 1))
+    }
+
     #[test]
     fn reads_of_a_batch_took_as_long_as_the_batch() {
-        let metrics = Arc::new(Metrics::default());
-        let mut instruments = ConnInstruments::new(metrics.clone());
+        let (metrics, mut instruments) = fresh();
         instruments.begin(Stamp(1000 * MS));
         instruments.frame(10);
         instruments.frame(20);
@@ -176,8 +209,7 @@ mod tests {
 
     #[test]
     fn bytes_of_answers_and_events_go_without_their_prefixes() {
-        let metrics = Arc::new(Metrics::default());
-        let mut instruments = ConnInstruments::new(metrics.clone());
+        let (metrics, mut instruments) = fresh();
         instruments.begin(Stamp(2 * MS));
         let taken = Taken {
             frames: 5,

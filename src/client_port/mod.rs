@@ -5,6 +5,7 @@ pub mod codec;
 mod conn;
 mod instruments;
 pub mod throttle;
+mod touches;
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use parking_lot::RwLock;
 
 use crate::base::{Epoch, Mono, ServerId};
-use crate::metrics::Metrics;
+use crate::metrics::{HotPaths, Metrics};
 use crate::zab::io::Role;
 
 /// A server's place in its ensemble, as one picture. The default is that of a server without a leader.
@@ -46,6 +46,8 @@ pub struct Counters {
     /// Everything that is counted and measured for operators. Whoever counts does so once per batch where that is as
     /// easy, not once per request.
     pub metrics: Arc<Metrics>,
+    /// Where this server's clients read and write most.
+    pub hot: HotPaths,
     in_loop: AtomicI64,
     ensemble: RwLock<EnsembleStatus>,
 }

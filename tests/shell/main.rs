@@ -15,3 +15,4 @@ mod rawzk;
 mod server;
 mod slow;
 mod throttles;
+mod top;

@@ -1,0 +1,74 @@
+//! Where clients read and write most: what the AdminServer tells of it, and what `oxkeeper top` makes of that.
+
+use serde_json::Value;
+
+use super::admin::{ask, body};
+use super::rawzk::{set, watchable};
+use super::server::TestServer;
+
+/// What a command of the AdminServer answers.
+fn command(server: &TestServer, name: &str) -> Value {
+    let answer = ask(server.admin.unwrap(), "GET", &format!("/commands/{name}"));
+    serde_json::from_str(body(&answer)).unwrap()
+}
+
+/// Reads `/hot/read` six times, a missing znode once, and writes `/hot/write` twice.
+fn load(server: &TestServer) {
+    let mut client = server.open();
+    for path in ["/hot", "/hot/read", "/hot/write"] {
+        assert_eq!(client.create(path, b"", 0).err(), 0);
+    }
+    for _ in 0..6 {
+        assert_eq!(client.get("/hot/read").err(), 0);
+    }
+    client.call(jute::Op::Exists, &watchable("/missing", false));
+    for _ in 0..2 {
+        let answer = client.call(jute::Op::SetData, &set("/hot/write", b"x"));
+        assert_eq!(answer.err(), 0);
+    }
+}
+
+fn paths(list: &Value) -> Vec<&str> {
+    let list = list.as_array().unwrap();
+    list.iter().map(|it| it["path"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn hot_paths_tells_where_clients_read_and_write_most() {
+    let server = TestServer::start("");
+    load(&server);
+    let hot = command(&server, "hot_paths");
+    assert_eq!(hot["sampled_one_in"], 1, "{hot}");
+    assert_eq!(paths(&hot["reads"]), ["/hot/read", "/missing"]);
+    assert_eq!(paths(&hot["writes"]), ["/hot/write", "/hot", "/hot/read"]);
+    assert_eq!(paths(&hot["children"]), ["/hot", "/"]);
+    assert_eq!(hot["reads"][0]["error"], 0.0);
+    assert!(hot["reads_per_second"].as_f64() > hot["reads"][0]["per_second"].as_f64());
+    let few = command(&server, "hot?limit=1");
+    assert_eq!(paths(&few["writes"]), ["/hot/write"]);
+    assert_eq!(
+        command(&server, "hot?limit=x")["error"],
+        "limit is a number of paths"
+    );
+}
+
+#[test]
+fn vitals_tells_where_the_time_went() {
+    let server = TestServer::start("");
+    load(&server);
+    let vitals = command(&server, "vitals");
+    let count = |times: &Value| {
+        times["at_most"]
+            .as_array()
+            .unwrap()
+            .last()
+            .unwrap()
+            .as_u64()
+    };
+    assert_eq!(vitals["bounds_seconds"].as_array().unwrap().len(), 19);
+    assert_eq!(count(&vitals["operations"]["getData"]), Some(6));
+    assert_eq!(count(&vitals["operations"]["setData"]), Some(2));
+    assert!(count(&vitals["stages"]["log"]) >= Some(5), "{vitals}");
+    assert!(count(&vitals["fsync"]) >= Some(1));
+    assert!(vitals["memory_bytes"]["znodes"].as_u64() > Some(0));
+}
