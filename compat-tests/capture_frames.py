@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from harness import rawzk, servers
+from harness.cache import cache_dir
 from harness.rawzk import Client, Error, acl, multi_body
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -114,7 +115,7 @@ class Relay:
 
 
 def zkcli(relay):
-    jars = servers.cache_dir() / "zk-3.9.5"
+    jars = cache_dir() / "zk-3.9.5"
     subprocess.run(
         ["java", "-cp", f"{jars}/*", "org.apache.zookeeper.ZooKeeperMain", "-waitforconnection",
          "-server", f"127.0.0.1:{relay.port}"],

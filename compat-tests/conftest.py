@@ -29,6 +29,30 @@ def pytest_addoption(parser):
 SUITES_OF_CI = ("test_kazoo", "test_go", "test_c", "test_raw_frames")
 
 
+# What `-n` runs on one worker, in order: these share a server among tests.
+TOGETHER = ("test_admin", "test_deliberate", "test_differential", "test_disk_both_ways", "test_kazoo")
+# Begun first, so that no worker is left with one of them at the end.
+LONGEST = ("ensemble", "metrics", "history")
+
+
+def module_name(item):
+    return item.module.__name__.rpartition(".")[2]
+
+
+def pytest_itemcollected(item):
+    """For `-n`: which tests go to the same worker; each of the others to whichever is free."""
+    name = module_name(item)
+    if name in TOGETHER:
+        shared = getattr(item, "callspec", None)
+        of = [str(shared.params[key]) for key in ("server_kind", "configuration") if shared and key in shared.params]
+        item.add_marker(pytest.mark.xdist_group("-".join([name, *of])))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.parent.name not in LONGEST)
+
+
 def kinds(metafunc):
     only = metafunc.config.getoption("--only")
     alone = [only] if only else list(servers.KINDS)

@@ -11,6 +11,7 @@ import urllib.request
 import pytest
 
 from harness import servers
+from harness.ports import free_port
 from harness.rawzk import Client, acl
 from harness.trees import picture
 
@@ -18,7 +19,7 @@ KINDS = ["java", "oxkeeper"]
 
 
 def start(kind, data_dir=None, **cfg):
-    port = servers.free_port()
+    port = free_port()
     keys = {
         "admin.enableServer": "true",
         "admin.serverAddress": "127.0.0.1",

@@ -1,10 +1,8 @@
 """The README's commands do what the README says."""
 
 import os
-import random
 import re
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import servers
+from harness.ports import free_ports
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -50,26 +49,13 @@ def test_cargo_run_starts_a_server_without_any_configuration(pytestconfig, tmp_p
     assert (tmp_path / "data" / "version-2").is_dir()
 
 
-def three_free_ports():
-    """The first of three in a row that nobody listens on, below those the system gives away."""
-    while True:
-        first = random.randrange(10_000, 32_000, 3)
-        try:
-            for port in range(first, first + 3):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-            return first
-        except OSError:
-            continue
-
-
 def test_the_pseudo_cluster_starts_shows_its_leader_and_stops(pytestconfig, tmp_path):
     if pytestconfig.getoption("--only") == "java":
         pytest.skip("the README is about our server")
     readme = (ROOT / "README.md").read_text()
-    first = three_free_ports()
-    ports = {"CLIENT_PORT": first, "QUORUM_PORT": three_free_ports(), "ELECTION_PORT": three_free_ports(),
-             "ADMIN_PORT": three_free_ports()}
+    first = free_ports(3)
+    ports = {"CLIENT_PORT": first, "QUORUM_PORT": free_ports(3), "ELECTION_PORT": free_ports(3),
+             "ADMIN_PORT": free_ports(3)}
     env = os.environ | {name: str(port) for name, port in ports.items()}
     env["OXKEEPER_BIN"] = str(servers.oxkeeper_binary())
 

@@ -4,7 +4,7 @@ import json
 import re
 import socket
 
-from harness.ensemble import port as free_port
+from harness.ports import free_port
 
 # Of every answer, whatever the server: values that are never the same twice.
 VARYING = set("""

@@ -11,14 +11,11 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
-import threading
 import time
-from pathlib import Path
 
-from harness import servers
-from harness.servers import DidNotStart, Server, cache_dir, four_letter
+from harness.ports import free_port
+from harness.servers import DidNotStart, Server, four_letter, jvm_words
 
 # One letter per member: capital for a voter, small for an observer.
 LETTERS = {"j": ("java", "3.9.5"), "e": ("java", "3.8.5"), "o": ("oxkeeper", None)}
@@ -34,9 +31,6 @@ PROPS = {
     "znode.container.checkIntervalMs": 36_000_000,
 }
 SECONDS = 60
-
-_JVM_WORDS = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xmx128m",
-              "-Xss512k", "-Xlog:disable", "-Xlog:all=error:stderr"]
 
 _LOG4J2 = """
 status = error
@@ -54,22 +48,6 @@ logger.words.level = warn
 
 _MODE = re.compile(r"^Mode: (\w+)$", re.MULTILINE)
 _ZXID = re.compile(r"^Zxid: 0x([0-9a-f]+)$", re.MULTILINE)
-
-_given = set()
-_given_lock = threading.Lock()
-_archive_lock = threading.Lock()
-
-
-def port():
-    """A free port that was not given to anyone else in this run."""
-    with _given_lock:
-        while True:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                found = probe.getsockname()[1]
-            if found not in _given:
-                _given.add(found)
-                return found
 
 
 def until(condition, what, seconds=SECONDS, interval=0.03):
@@ -95,7 +73,7 @@ class Member(Server):
         self.sid = sid
         self.role = "observer" if letter.islower() else "participant"
         self.host = host
-        self.port, self.quorum_port, self.election_port = port(), port(), port()
+        self.port, self.quorum_port, self.election_port = free_port(), free_port(), free_port()
         self.alone = False
         # Its own server lines, where it sees the others at other addresses than they are.
         self.lines = None
@@ -119,7 +97,7 @@ class Member(Server):
         """Starts the process and waits for nothing."""
         assert not self.running
         if self.kind == "java":
-            self.jvm_words = [*_JVM_WORDS, *archive_words(self.version)]
+            self.jvm_words = [*jvm_words(self.version), "-Xmx128m", "-Xss512k"]
         self._spawn()
 
     def restart(self):
@@ -374,34 +352,6 @@ class Connected:
 
     def cleanup(self):
         self.ensemble.cleanup()
-
-
-def archive_words(version):
-    """JVM words for a class-data archive of this Java server, which halves its start."""
-    jars = cache_dir() / f"zk-{version}"
-    if not jars.is_dir():
-        raise DidNotStart(f"Java ZooKeeper {version} is missing: run compat-tests/install {version}")
-    path = cache_dir() / f"classes-{version}.jsa"
-    with _archive_lock:
-        stamp = jars / ".done"
-        stale = path.exists() and stamp.exists() and path.stat().st_mtime < stamp.stat().st_mtime
-        if stale or not path.exists():
-            _make_archive(version, path)
-    # "auto", the default, goes on without an archive that does not fit.
-    return [f"-XX:SharedArchiveFile={path}"]
-
-
-def _make_archive(version, path):
-    fresh = path.with_suffix(f".{os.getpid()}")
-    server = Server("java", {}, {}, None, version)
-    server.jvm_words = [*_JVM_WORDS, f"-XX:ArchiveClassesAtExit={fresh}"]
-    try:
-        server._launch()
-        server.stop()
-        if fresh.exists():
-            fresh.rename(path)
-    finally:
-        server.cleanup()
 
 
 class Network:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.servers import cache_dir
+from harness.cache import cache_dir, making
 
 COMPAT = Path(__file__).resolve().parents[1]
 SUITE_SECONDS = 300
@@ -141,16 +141,13 @@ def _built(name, inputs, build):
     for path in inputs:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     out = cache_dir() / "built" / f"{name}-{digest.hexdigest()[:16]}"
-    if not out.is_dir():
-        for stale in out.parent.glob(f"{name}-" + "?" * 16):
-            shutil.rmtree(stale, ignore_errors=True)
-        fresh = out.with_name(out.name + f".new{os.getpid()}")
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
-        build(fresh)
-        try:
-            fresh.rename(out)
-        except OSError:
-            # Another run was quicker; what it built is the same.
+    with making(name):
+        if not out.is_dir():
+            for stale in out.parent.glob(f"{name}-" + "?" * 16):
+                shutil.rmtree(stale, ignore_errors=True)
+            fresh = out.with_name(out.name + ".new")
             shutil.rmtree(fresh, ignore_errors=True)
+            fresh.mkdir(parents=True)
+            build(fresh)
+            fresh.rename(out)
     return out

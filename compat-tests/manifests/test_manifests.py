@@ -10,7 +10,8 @@ import urllib.request
 
 import pytest
 from harness.ensemble import until
-from harness.servers import free_port, oxkeeper_binary
+from harness.ports import free_port
+from harness.servers import oxkeeper_binary
 from harness.suites import go_program
 from scripts.prefix import ROOT
 from scripts.test_entrypoint import Container, image_variables

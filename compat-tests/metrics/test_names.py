@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness import servers
-from harness.ensemble import Ensemble, port, until
+from harness.ensemble import Ensemble, until
+from harness.ports import free_port
 from harness.rawzk import Client
 from metrics.samples import cfg, scrape
 
@@ -76,7 +77,7 @@ def keyed(text):
 
 
 def standalone(kind, provider):
-    metrics = port()
+    metrics = free_port()
     with servers.start(kind, cfg=cfg(metrics) if provider else {}) as server:
         client = load(server.host, server.port)
         mntr = servers.four_letter(server.host, server.port, "mntr")
@@ -125,7 +126,7 @@ def assert_same_kinds(java, ours, keys):
 @contextlib.contextmanager
 def ensemble(letter, provider=True):
     """Scrapes of leader and follower; without the provider, their answers to `mntr`."""
-    ports = {sid: port() for sid in (1, 2, 3)}
+    ports = {sid: free_port() for sid in (1, 2, 3)}
     with Ensemble(letter * 3, member_cfg={sid: cfg(ports[sid]) for sid in ports if provider}) as three:
         three.start()
         client = load(three[1].host, three[1].port)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.ensemble import Ensemble, port, until
+from harness.cache import cache_dir
+from harness.ensemble import Ensemble, until
+from harness.ports import free_port
 from harness.rawzk import Client
-from harness.servers import cache_dir
 from metrics.samples import cfg, scrape
 
 DOCKER = Path(__file__).resolve().parents[2] / "docker"
@@ -75,7 +76,7 @@ class Prometheus:
 
     def __init__(self, ports):
         self.home = tempfile.TemporaryDirectory(prefix="oxkeeper-prometheus-")
-        self.port = port()
+        self.port = free_port()
         home = Path(self.home.name)
         targets = json.dumps([f"127.0.0.1:{each}" for each in ports])
         (home / "prometheus.yml").write_text(f"""
@@ -116,7 +117,7 @@ scrape_configs:
 
 
 def test_a_prometheus_server_scrapes_an_ensemble_and_evaluates_our_rules():
-    ports = {sid: port() for sid in (1, 2, 3)}
+    ports = {sid: free_port() for sid in (1, 2, 3)}
     with Ensemble("OOO", member_cfg={sid: cfg(ports[sid]) for sid in ports}) as ensemble:
         ensemble.start()
         client = Client(ensemble[1].host, ensemble[1].port)

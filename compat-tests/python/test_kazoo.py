@@ -8,6 +8,7 @@ import time
 
 import pytest
 from harness import servers
+from harness.ports import free_port
 from kazoo import exceptions
 from kazoo.client import KazooClient, KazooState
 from kazoo.protocol.states import EventType
@@ -399,7 +400,7 @@ def test_session_of_a_closed_socket_expires(connect):
     expired = zk.client_id
     zk.add_listener(states.append)
     served = zk.hosts
-    zk.hosts = [("127.0.0.1", servers.free_port())]
+    zk.hosts = [("127.0.0.1", free_port())]
     cut(zk)
     gone.expect(EventType.DELETED, "/e")
     zk.hosts = served

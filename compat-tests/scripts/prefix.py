@@ -12,8 +12,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness.ensemble import port
-from harness.servers import cache_dir, four_letter, oxkeeper_binary
+from harness.cache import cache_dir
+from harness.ports import free_port
+from harness.servers import four_letter, oxkeeper_binary
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60
@@ -43,7 +44,7 @@ class Prefix:
         self.kind = kind
         self.home = home
         self.conf, self.data, self.logs = home / "conf", home / "data", home / "logs"
-        self.port = port()
+        self.port = free_port()
         self.env = {"PATH": os.environ["PATH"], "USER": "ann", "ZOO_LOG_DIR": str(self.logs)}
         self.pid_files = [self.data / "zookeeper_server.pid"]
         self.conf.mkdir(parents=True)

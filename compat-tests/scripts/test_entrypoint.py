@@ -11,7 +11,8 @@ import subprocess
 
 import pytest
 from harness.ensemble import until
-from harness.servers import free_port, oxkeeper_binary
+from harness.ports import free_port
+from harness.servers import oxkeeper_binary
 
 from scripts.prefix import ROOT, Prefix
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.servers import cache_dir, oxkeeper_binary
+from harness.cache import cache_dir
+from harness.servers import oxkeeper_binary
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "storage"

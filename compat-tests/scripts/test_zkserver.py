@@ -5,7 +5,8 @@ import re
 
 import pytest
 from harness.ensemble import until
-from harness.servers import four_letter, free_port
+from harness.ports import free_port
+from harness.servers import four_letter
 
 from scripts.prefix import Prefix
 

@@ -9,8 +9,10 @@ import shutil
 import subprocess
 
 import pytest
+from harness.cache import cache_dir
 from harness.ensemble import until
-from harness.servers import cache_dir, four_letter, free_port, oxkeeper_binary
+from harness.ports import free_port
+from harness.servers import four_letter, oxkeeper_binary
 
 from service.unit import ROOT, Manager, setting
 

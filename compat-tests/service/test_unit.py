@@ -4,7 +4,8 @@ import shutil
 import subprocess
 
 import pytest
-from harness.servers import four_letter, free_port, oxkeeper_binary
+from harness.ports import free_port
+from harness.servers import four_letter, oxkeeper_binary
 
 from service.unit import UNIT, Manager, setting
 

@@ -17,6 +17,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -158,20 +159,39 @@ async fn serve<S: Site>(site: Arc<S>, stream: TcpStream, remote: IpAddr, stop: S
         .timer(TokioTimer::new())
         .header_read_timeout(idle)
         .max_buf_size(limits::ADMIN_HEADER_BYTES);
-    let mut connection = std::pin::pin!(http.serve_connection(io, service));
+    let mut connection = http.serve_connection(io, service);
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
+        ended = &mut connection => ended,
         () = stop.requested() => {
-            connection.as_mut().graceful_shutdown();
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
             match tokio::time::timeout(GRACE, connection).await {
-                Ok(ended) => ended,
+                Ok(ended) => return report::<S>(remote, ended),
                 Err(_) => return,
             }
         }
     };
+    if ended.as_ref().is_err_and(hyper::Error::is_parse) {
+        read_the_rest(connection.into_parts().io.into_inner()).await;
+    }
+    report::<S>(remote, ended);
+}
+
+fn report<S: Site>(remote: IpAddr, ended: hyper::Result<()>) {
     if let Err(error) = ended {
         tracing::debug!("{remote}: connection to {} ended: {error}", S::PURPOSE.name);
     }
+}
+
+/// How long, and how many bytes of it, a refused request is read on.
+const REST: (Duration, u64) = (Duration::from_secs(1), 1 << 20);
+
+/// Reads on behind a request that was refused: closed with bytes unread, the connection would be reset, and the client
+/// might lose the answer that says why.
+async fn read_the_rest(io: Idle) {
+    let (patience, most) = REST;
+    let rest = async { tokio::io::copy(&mut io.take(most), &mut tokio::io::sink()).await };
+    // Whether it ended, failed or was too much: the connection is closed.
+    let _ = tokio::time::timeout(patience, rest).await;
 }
 
 /// A short text.

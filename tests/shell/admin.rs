@@ -1,7 +1,7 @@
 //! The AdminServer over raw HTTP: what a probe, a script and a rude client get.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Instant;
 
 use super::rawzk::PATIENCE;
@@ -150,4 +150,22 @@ fn crowds_and_garbage_leave_clients_alone() {
         answer.ends_with("ok")
     };
     super::server::wait_until("places to be free again", answered);
+}
+
+#[test]
+fn who_sends_a_header_that_is_too_long_is_told_so_and_not_cut_off() {
+    let server = TestServer::start("");
+    let mut stream = TcpStream::connect(server.admin.unwrap()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let long = "x".repeat(500_000);
+    // All of it goes out, also what comes after the refusal.
+    write!(
+        stream,
+        "GET /livez HTTP/1.1\r\nHost: x\r\nX: {long}\r\n\r\n"
+    )
+    .unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert_eq!(status(&answer), 431);
 }

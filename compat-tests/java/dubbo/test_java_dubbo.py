@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from harness.servers import free_port
+from harness.ports import free_port
 from harness.suites import java
 
 SECONDS = 60
