@@ -129,11 +129,17 @@ impl Replica {
     /// The client of this session is on its way to another connection: its older one is closed, and nothing more of
     /// what it sent there counts. Source: `ServerCnxnFactory.closeSession` in `ZooKeeperServer.processConnectRequest`.
     fn leave_older(&mut self, id: SessionId) {
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.holder = None;
-            if let Some(old) = session.conn.take() {
-                old.outbox.close(&mut self.wakes);
-            }
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        session.holder = None;
+        if let Some(old) = session.conn.take() {
+            old.outbox.close(&mut self.wakes);
+        }
+        // They would take effect behind what the client has sent by way of another server since.
+        let (lane, held) = (session.lane.clone(), session.take_held());
+        for entry in &held {
+            self.drop_entry(&lane, entry);
         }
     }
 

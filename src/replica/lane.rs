@@ -89,4 +89,9 @@ impl Lane {
     pub fn set_closing(&self) {
         self.closing.store(true, Ordering::Release);
     }
+
+    /// It goes on after all: the client came back on another connection before its wish was ordered.
+    pub fn reopen(&self) {
+        self.closing.store(false, Ordering::Release);
+    }
 }

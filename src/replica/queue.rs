@@ -191,6 +191,23 @@ impl Session {
             _ => None,
         }
     }
+
+    /// Takes out the writes that wait behind a sync. If one of them was to end the session, it goes on.
+    pub fn take_held(&mut self) -> VecDeque<Entry> {
+        let is_held = |entry: &Entry| matches!(entry.wait, Wait::Held { .. });
+        let (held, kept) = std::mem::take(&mut self.queue)
+            .into_iter()
+            .partition(is_held);
+        self.queue = kept;
+        let ends = |entry: &Entry| match &entry.wait {
+            Wait::Held { request, .. } => matches!(request, WriteRequest::CloseSession),
+            _ => false,
+        };
+        if VecDeque::iter(&held).any(ends) {
+            self.lane.reopen();
+        }
+        held
+    }
 }
 
 /// Whether a transaction of this type is what comes of `op`; a refusal may come of any.

@@ -166,7 +166,7 @@ impl World {
     }
 
     fn pause(&mut self, server: ServerId, lasts: Us) {
-        let until = self.now + lasts;
+        let until = self.no_later(lasts);
         let Some(machine) = self.servers.get_mut(&server) else {
             return;
         };
@@ -301,8 +301,14 @@ impl World {
         }
     }
 
+    /// When something that begins now and takes this long ends: when the faults stop at the latest. What it holds back is
+    /// due then, and no healing would find it again.
+    fn no_later(&self, lasts: Us) -> Us {
+        (self.now + lasts).min(self.plan.faulty)
+    }
+
     fn disk_trouble(&mut self, fault: Fault, server: ServerId, lasts: Us) {
-        let until = self.now + lasts;
+        let until = self.no_later(lasts);
         let (good, room) = (
             self.rng.random_range(0..4),
             self.rng.random_range(0..20_000),
@@ -383,8 +389,6 @@ impl World {
             let Some(machine) = self.servers.get_mut(&server) else {
                 continue;
             };
-            machine.paused_until = machine.paused_until.min(self.now);
-            machine.stalled_until = machine.stalled_until.min(self.now);
             machine.disk.repair();
             if machine.process.is_none() {
                 self.queue.push(self.now, Event::Boot { server });

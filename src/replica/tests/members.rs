@@ -395,6 +395,28 @@ fn what_an_older_connection_sent_does_not_count_once_its_client_came_back() {
 }
 
 #[test]
+fn what_an_older_connection_left_behind_a_sync_does_not_count_once_its_client_came_back() {
+    let mut ensemble = Ensemble::of_three();
+    let (leader, b) = (ensemble.leader(), ensemble.learners()[0]);
+    for last in [create("/old"), close()] {
+        let old = ensemble.open(leader);
+        ensemble.stalled = is_ping;
+        ensemble.submit(leader, &old, 1, sync());
+        ensemble.send(leader, &old, 2, last);
+        let away = ensemble.move_to(b, &old);
+        ensemble.send(b, &away, 3, create("/away"));
+        assert_eq!(errors(&away).len(), 1);
+        let back = ensemble.move_to(leader, &away);
+        ensemble.submit(leader, &back, 4, create("/back"));
+        ensemble.unstall();
+        assert_eq!(errors(&back).len(), 1);
+        assert!(!ensemble.exists(leader, "/old"));
+        assert_eq!(back.lane.get().unwrap().in_loop(), 0);
+    }
+    ensemble.check();
+}
+
+#[test]
 fn a_multi_of_a_session_that_moved_closes_its_old_connection() {
     let mut ensemble = Ensemble::of_three();
     let (a, b) = (ensemble.learners()[0], ensemble.learners()[1]);
