@@ -12,6 +12,7 @@ mod log_reader;
 mod log_writer;
 mod loop_instruments;
 pub mod mailbox;
+mod memory;
 pub mod os_user;
 pub mod peer_links;
 pub mod ports;

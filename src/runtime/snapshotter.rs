@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::clock::Clock;
 use super::durable::Durable;
 use super::mailbox::{Mailbox, Message};
+use super::memory;
 use super::peer_links::PeerLinks;
 use super::snapshot_streams::SnapshotFile;
 use crate::base::Zxid;
@@ -104,7 +105,10 @@ impl Snapshotter {
                     });
                     self.offer();
                 }
-                SnapshotJob::Discard(tree) => drop(tree),
+                SnapshotJob::Discard(tree) => {
+                    drop(tree);
+                    memory::give_back();
+                }
             }
         }
     }

@@ -27,7 +27,7 @@ use super::mailbox::{Mailbox, Message};
 use super::ports::{Complaints, ListenError};
 use super::pulse::Pulses;
 use super::snapshotter::Snapshotter;
-use super::{entropy, os_user, shutdown};
+use super::{entropy, memory, os_user, shutdown};
 use crate::admin::Admin;
 use crate::admin::http::AdminSite;
 use crate::admin::port::{self, HttpPort, Purpose, Site};
@@ -286,6 +286,7 @@ fn recover(
     for note in &recovered.notes {
         tracing::warn!("{note}");
     }
+    memory::give_back();
     Ok(recovered)
 }
 

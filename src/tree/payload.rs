@@ -4,12 +4,13 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::{self, NonNull};
 use std::slice;
 
-/// Name and data, and what the last setData left in the stat. Eight bytes wide, also as
+/// Name and data, and the rare parts of the stat: an owner, and what the last setData left. Eight bytes wide, also as
 /// an `Option`.
 ///
 /// A `Box<[u8]>` would be sixteen bytes in every slot and a `Box<Vec<u8>>` two allocations, hence
 /// the raw pointer. The bytes: one of flags, length of the name, length of the data (each one, two
-/// or four bytes, as the flags say), the edit if there was one, name, data. Nothing is aligned.
+/// or four bytes, as the flags say), the owner if there is one, the edit if there was one, name, data. Nothing is
+/// aligned.
 pub(super) struct Payload(NonNull<u8>);
 
 /// The part of the stat that only setData changes; a znode whose data was never set has it from its
@@ -28,16 +29,19 @@ const EDITED: u8 = 2;
 /// Where the flags keep log2 of the widths of both lengths.
 const NAME_WIDTH: u32 = 2;
 const DATA_WIDTH: u32 = 4;
+/// An owner follows the lengths, before the [`Edit`].
+const OWNED: u8 = 64;
+const OWNER: usize = 8;
 const EDIT: usize = 20;
-/// Flags, two lengths and an edit.
-const HEAD_MAX: usize = 1 + 4 + 4 + EDIT;
+/// Flags, two lengths, an owner and an edit.
+const HEAD_MAX: usize = 1 + 4 + 4 + OWNER + EDIT;
 
 /// What the head says.
 struct Head {
     flags: u8,
     name_len: usize,
     data_len: usize,
-    /// Where the edit, or the name, begins.
+    /// Where the owner, the edit or the name begins.
     end: usize,
 }
 
@@ -47,17 +51,22 @@ unsafe impl Send for Payload {}
 unsafe impl Sync for Payload {}
 
 impl Payload {
-    /// Copies all parts into a new allocation.
+    /// Copies all parts into a new allocation; an owner of 0 is none.
     ///
     /// # Panics
     /// If a part has 4 GiB or more; jute lengths end at 2 GiB.
-    pub fn new(name: &str, data: Option<&[u8]>, edit: Option<Edit>) -> Payload {
+    pub fn new(name: &str, data: Option<&[u8]>, owner: i64, edit: Option<Edit>) -> Payload {
         let bytes = data.unwrap_or_default();
         let mut head = [0; HEAD_MAX];
         let mut len = 1;
         head[0] = if data.is_some() { DATA } else { 0 };
         head[0] |= put_length(&mut head, &mut len, name.len()) << NAME_WIDTH;
         head[0] |= put_length(&mut head, &mut len, bytes.len()) << DATA_WIDTH;
+        if owner != 0 {
+            head[0] |= OWNED;
+            head[len..len + OWNER].copy_from_slice(&owner.to_ne_bytes());
+            len += OWNER;
+        }
         if let Some(edit) = edit {
             head[0] |= EDITED;
             head[len..len + 8].copy_from_slice(&edit.mzxid.to_ne_bytes());
@@ -92,10 +101,10 @@ impl Payload {
             return false;
         }
         let at = head.body() + head.name_len;
-        // SAFETY: the flags say that an edit stands behind the lengths, and the lengths say that so much data stands
-        // behind the name; `self` is borrowed exclusively, so `bytes` lies elsewhere.
+        // SAFETY: the flags say that an edit stands there, and the lengths say that so much data stands behind the
+        // name; `self` is borrowed exclusively, so `bytes` lies elsewhere.
         unsafe {
-            let start = self.0.add(head.end);
+            let start = self.0.add(head.edit());
             start.cast().write_unaligned(edit.mzxid);
             start.add(8).cast().write_unaligned(edit.mtime);
             start.add(16).cast().write_unaligned(edit.version);
@@ -124,6 +133,16 @@ impl Payload {
         self.head().data_len
     }
 
+    /// The owner, 0 if there is none.
+    pub fn owner(&self) -> i64 {
+        let head = self.head();
+        if head.flags & OWNED == 0 {
+            return 0;
+        }
+        // SAFETY: the flag says that an owner stands here.
+        unsafe { self.0.add(head.end).cast().read_unaligned() }
+    }
+
     /// What the last setData left, None if there was none.
     pub fn edit(&self) -> Option<Edit> {
         let head = self.head();
@@ -132,7 +151,7 @@ impl Payload {
         }
         // SAFETY: the flag says that an edit stands here.
         unsafe {
-            let at = self.0.add(head.end);
+            let at = self.0.add(head.edit());
             Some(Edit {
                 mzxid: at.cast().read_unaligned(),
                 mtime: at.add(8).cast().read_unaligned(),
@@ -164,9 +183,14 @@ impl Payload {
 }
 
 impl Head {
+    /// Where the edit begins, if there is one.
+    fn edit(&self) -> usize {
+        self.end + if self.flags & OWNED != 0 { OWNER } else { 0 }
+    }
+
     /// Where the name begins.
     fn body(&self) -> usize {
-        self.end + if self.flags & EDITED != 0 { EDIT } else { 0 }
+        self.edit() + if self.flags & EDITED != 0 { EDIT } else { 0 }
     }
 }
 
@@ -234,11 +258,11 @@ mod tests {
     fn null_and_empty_data_differ() {
         assert_eq!(size_of::<Option<Payload>>(), 8);
         for data in [None, Some(&b""[..]), Some(b"hi")] {
-            let payload = Payload::new("näme", data, None);
+            let payload = Payload::new("näme", data, 0, None);
             assert_eq!((payload.name(), payload.data()), ("näme", data));
             assert_eq!(payload.edit(), None);
         }
-        assert_eq!(Payload::new("", None, None).name(), "");
+        assert_eq!(Payload::new("", None, 0, None).name(), "");
     }
 
     #[test]
@@ -248,19 +272,20 @@ mod tests {
             mtime: -mzxid,
             version: 3,
         };
-        let mut payload = Payload::new("name", Some(b"old"), Some(edit(1)));
+        let mut payload = Payload::new("name", Some(b"old"), -8, Some(edit(1)));
         for other in [None, Some(&b""[..]), Some(b"long")] {
             assert!(!payload.overwrite(other, edit(2)));
         }
         let same = |payload: &Payload, data: &[u8], by| {
             assert_eq!(payload.name(), "name");
             assert_eq!((payload.data(), payload.edit()), (Some(data), Some(by)));
+            assert_eq!(payload.owner(), -8);
         };
         same(&payload, b"old", edit(1));
         assert!(payload.overwrite(Some(b"new"), edit(2)));
         same(&payload, b"new", edit(2));
-        assert!(!Payload::new("", None, Some(edit(1))).overwrite(None, edit(2)));
-        assert!(!Payload::new("", Some(b"a"), None).overwrite(Some(b"b"), edit(2)));
+        assert!(!Payload::new("", None, 0, Some(edit(1))).overwrite(None, edit(2)));
+        assert!(!Payload::new("", Some(b"a"), 0, None).overwrite(Some(b"b"), edit(2)));
     }
 
     #[test]
@@ -273,12 +298,18 @@ mod tests {
         let lengths = [0, 1, 0xFF, 0x100, 0xFFFF, 0x1_0000, 0x2_0001];
         for name_len in lengths {
             for data_len in lengths {
-                for edit in [None, Some(edit)] {
+                for (owner, edit) in [
+                    (0, None),
+                    (7, None),
+                    (0, Some(edit)),
+                    (i64::MIN, Some(edit)),
+                ] {
                     let (name, data) = ("n".repeat(name_len), vec![7; data_len]);
-                    let payload = Payload::new(&name, Some(&data), edit);
+                    let payload = Payload::new(&name, Some(&data), owner, edit);
                     assert_eq!(payload.name(), name);
                     assert_eq!(payload.data(), Some(&data[..]));
                     assert_eq!((payload.data_len(), payload.edit()), (data_len, edit));
+                    assert_eq!(payload.owner(), owner);
                 }
             }
         }

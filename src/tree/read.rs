@@ -87,7 +87,7 @@ impl Tree {
 
     pub(super) fn visible(&self, at: u32) -> Stat {
         let slot = self.slab.get(at);
-        match kind(slot.owner, &self.options) {
+        match kind(slot.owner(), &self.options) {
             Kind::Ephemeral(session) => self.slab.visible(at, session.0),
             _ => self.slab.visible(at, 0),
         }
@@ -100,7 +100,7 @@ impl Tree {
 
     /// What keeps the znode.
     pub fn kind(&self, znode: Znode) -> Kind {
-        kind(self.slot(znode).owner, &self.options)
+        kind(self.slot(znode).owner(), &self.options)
     }
 
     /// Its data, None for null.

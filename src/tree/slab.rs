@@ -5,7 +5,7 @@ use super::index;
 use super::slot::{Family, NONE, Slot};
 use jute::data::{Stat, StatPersisted};
 
-/// Slots per chunk; a chunk is 256 KB.
+/// Slots per chunk; a chunk is 224 KB.
 const CHUNK: usize = 4096;
 
 /// All slots. No reference outlives a call; what others keep is the index.
@@ -91,7 +91,7 @@ impl Slab {
             version: edit.version,
             cversion: family.cversion,
             aversion: slot.aversion,
-            ephemeral_owner: slot.owner,
+            ephemeral_owner: slot.owner(),
             pzxid: family.pzxid,
         }
     }

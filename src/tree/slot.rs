@@ -1,4 +1,4 @@
-//! The record of one znode: one cache line.
+//! The record of one znode: less than a cache line.
 
 use super::payload::{Edit, Payload};
 use jute::data::StatPersisted;
@@ -10,14 +10,11 @@ pub(super) const ROOT: u32 = 0;
 
 /// A znode without its path: position in the tree, stat, and where its bytes are.
 ///
-/// Most znodes never have a child and are never set, so what only children change stands in a
-/// [`Family`] elsewhere, and what only setData changes in the payload, which setData replaces
-/// anyway.
+/// Most znodes never have a child, are never set and belong to nobody, so what only children change stands in a
+/// [`Family`] elsewhere, and the owner and what only setData changes in the payload, which setData replaces anyway.
 pub(super) struct Slot {
     pub czxid: i64,
     pub ctime: i64,
-    /// Session, or the owner values of container and TTL znodes.
-    pub owner: i64,
     /// None in a slot that is free.
     pub payload: Option<Payload>,
     pub parent: u32,
@@ -34,7 +31,7 @@ pub(super) struct Slot {
     pub(super) stamp: u32,
 }
 
-const _: () = assert!(size_of::<Slot>() == 64);
+const _: () = assert!(size_of::<Slot>() == 56);
 
 /// What children change of a znode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +62,6 @@ impl Slot {
         let mut slot = Slot {
             czxid: stat.czxid,
             ctime: stat.ctime,
-            owner: stat.ephemeral_owner,
             acl,
             crc,
             aversion: stat.aversion,
@@ -73,7 +69,7 @@ impl Slot {
             ..Slot::vacant()
         };
         let edit = (edit != slot.edit()).then_some(edit);
-        slot.payload = Some(Payload::new(name, data, edit));
+        slot.payload = Some(Payload::new(name, data, stat.ephemeral_owner, edit));
         slot
     }
 
@@ -82,7 +78,6 @@ impl Slot {
         Slot {
             czxid: 0,
             ctime: 0,
-            owner: 0,
             payload: None,
             parent: NONE,
             prev: NONE,
@@ -98,6 +93,11 @@ impl Slot {
     /// The last component of the path.
     pub fn name(&self) -> &str {
         self.payload.as_ref().map_or("", Payload::name)
+    }
+
+    /// Session, or the owner values of container and TTL znodes; 0 for none.
+    pub fn owner(&self) -> i64 {
+        self.payload.as_ref().map_or(0, Payload::owner)
     }
 
     /// The data, None for null.
@@ -132,7 +132,7 @@ impl Slot {
 
     /// Puts new data in and returns the bytes that were there.
     pub fn set(&mut self, data: Option<&[u8]>, edit: Edit, crc: u32) -> Option<Payload> {
-        let payload = Payload::new(self.name(), data, Some(edit));
+        let payload = Payload::new(self.name(), data, self.owner(), Some(edit));
         self.crc = crc;
         self.payload.replace(payload)
     }

@@ -93,7 +93,7 @@ impl Tree {
         self.save(parent);
         self.slab.family_mut(parent).children -= 1;
         let slot = self.slab.remove(at);
-        self.owners.remove(kind(slot.owner, &self.options), at);
+        self.owners.remove(kind(slot.owner(), &self.options), at);
         self.data_size -= java_length(path) + slot.data_len() as u64;
         self.acls.release(slot.acl);
         self.keep_payload(at, slot.payload);
