@@ -1,7 +1,8 @@
 //! Whether the server is well: `/livez`, `/readyz`, `/healthz`, and the word `ruok`.
 //!
 //! ```text
-//!   alive   the commit loop and the log writer live, and neither is stuck       /livez, ruok, and part of the others
+//!   alive   the commit loop and the log writer live, and neither is stuck;      /livez, ruok, and part of the others
+//!           before that: the recovery of the data goes on
 //!   ready   alive, and clients are served: alone, or with a quorum              /readyz
 //!   well    ready, and nothing is about to end that                             /healthz
 //! ```
@@ -21,6 +22,13 @@ use crate::runtime::pulse::{Doing, Pulse};
 
 /// A thread that has been at one thing for so long is stuck. Far beyond what a slow disk or a large change takes.
 const STUCK: Duration = Duration::from_secs(30);
+
+/// What is known to take long, such as taking over a snapshot or reading a log from its beginning, has this time. A disk
+/// that does nothing at all for so long does not come back by itself.
+const STUCK_AT_LENGTH: Duration = Duration::from_secs(15 * 60);
+
+/// A recovery that has read nothing for so long is stuck. Between two files it is only thinking.
+const RECOVERY_STUCK: Duration = Duration::from_secs(5 * 60);
 
 /// Share of the zxids of an epoch, in percent, from which on its end is near.
 const ROLLOVER_PERCENT: u64 = 95;
@@ -90,6 +98,9 @@ impl Admin {
     }
 
     fn alive(&self) -> Vec<Check> {
+        if let Some(progress) = &self.recovery {
+            return vec![still_recovering(&progress.text(), progress.idle())];
+        }
         let now = self.clock.mono();
         let check = |name, pulse: &Pulse, work: &str| {
             let wrong = match pulse.doing(now) {
@@ -97,6 +108,10 @@ impl Admin {
                 Doing::Working(time) if time >= STUCK => {
                     Some(format!("it has been {work} for {} s", time.as_secs()))
                 }
+                Doing::AtLength(time) if time >= STUCK_AT_LENGTH => Some(format!(
+                    "it has been changing the files of dataDir for {} s; is their disk still there?",
+                    time.as_secs()
+                )),
                 _ => None,
             };
             Check { name, wrong }
@@ -119,6 +134,13 @@ impl Admin {
     /// each to be ready.
     fn ready(&self) -> Vec<Check> {
         let mut checks = self.alive();
+        if let Some(progress) = &self.recovery {
+            checks.push(Check {
+                name: "recovered",
+                wrong: Some(progress.text()),
+            });
+            return checks;
+        }
         let serves = self.mode(&self.counters.ensemble()).is_some();
         let wrong = (!serves).then(|| {
             "there is no leader that this server follows; are enough others up and reachable?"
@@ -133,6 +155,9 @@ impl Admin {
 
     fn well(&self) -> Vec<Check> {
         let mut checks = self.ready();
+        if self.recovery.is_some() {
+            return checks;
+        }
         let (data, log) = &self.dirs;
         // A snapshot of the tree, and the log that is written meanwhile.
         let tree = self.gate.read(crate::tree::Tree::data_size);
@@ -166,6 +191,17 @@ impl Admin {
             wrong: (differed > 0).then_some(wrong),
         });
         checks
+    }
+}
+
+fn still_recovering(at: &str, idle: Duration) -> Check {
+    let wrong = (idle >= RECOVERY_STUCK).then(|| {
+        let seconds = idle.as_secs();
+        format!("{at}, and nothing more of it for {seconds} s; does its disk answer?")
+    });
+    Check {
+        name: "recovery",
+        wrong,
     }
 }
 
@@ -229,6 +265,13 @@ mod tests {
         );
         let shown = "[+]a ok\nlivez check passed\n".to_owned();
         assert_eq!(text(answer("livez", &list[..1], true)).await, (200, shown));
+    }
+
+    #[test]
+    fn a_recovery_is_alive_unless_it_stands_still() {
+        let wrong = |seconds| still_recovering("log.5", Duration::from_secs(seconds)).wrong;
+        assert_eq!(wrong(299), None);
+        assert!(wrong(300).unwrap().starts_with("log.5, and nothing"));
     }
 
     #[test]

@@ -12,7 +12,7 @@
 mod target;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -26,7 +26,9 @@ use super::{Admin, NOT_SERVING, backup, health, log_level};
 
 /// What there is to be asked for.
 pub struct AdminSite {
-    admin: Arc<Admin>,
+    /// What answers until there is a server.
+    before: Arc<Admin>,
+    server: Arc<OnceLock<Arc<Admin>>>,
     /// Where the commands are, without a slash at its end.
     root: String,
 }
@@ -38,7 +40,7 @@ impl Site for AdminSite {
     };
 
     fn idle_timeout(&self) -> Option<Duration> {
-        self.admin.config.admin_idle_timeout
+        self.admin().config.admin_idle_timeout
     }
 
     async fn respond(&self, request: Request<Incoming>, remote: IpAddr) -> Response<Body> {
@@ -66,7 +68,7 @@ impl Site for AdminSite {
         match below {
             Some("" | "/") => Response::new(whole(self.links())),
             Some(name) => self.command(&name[1..], &target, request, remote).await,
-            None => match health::respond(&self.admin, &target.path, &target.query).await {
+            None => match health::respond(self.admin(), &target.path, &target.query).await {
                 Some(response) => response,
                 None => plain(
                     StatusCode::NOT_FOUND,
@@ -99,16 +101,18 @@ fn refused(method: &Method, is_command: bool) -> Option<Response<Body>> {
 }
 
 impl AdminSite {
-    /// The commands about the server of `admin`.
-    pub fn new(admin: Arc<Admin>) -> Self {
+    /// The commands about `server`; while there is none yet, `before` answers.
+    pub fn new(before: Arc<Admin>, server: Arc<OnceLock<Arc<Admin>>>) -> Self {
+        let root = before.config.admin_command_url.trim_end_matches('/');
         AdminSite {
-            root: admin
-                .config
-                .admin_command_url
-                .trim_end_matches('/')
-                .to_owned(),
-            admin,
+            root: root.to_owned(),
+            before,
+            server,
         }
+    }
+
+    fn admin(&self) -> &Arc<Admin> {
+        self.server.get().unwrap_or(&self.before)
     }
 
     /// What is behind the path of the commands, with its slash.
@@ -121,7 +125,7 @@ impl AdminSite {
     fn links(&self) -> String {
         let mut names: Vec<_> = commands::COMMANDS.iter().map(Command::name).collect();
         names.sort_unstable();
-        let root = &self.admin.config.admin_command_url;
+        let root = &self.admin().config.admin_command_url;
         let links = names
             .iter()
             .map(|name| format!("<a href=\"{root}/{name}\">{name}</a>\n<br/>\n"));
@@ -140,8 +144,8 @@ impl AdminSite {
             let error = format!("Unknown command: {name}");
             return Answer::failed(StatusCode::OK, &error).into_response(name);
         };
-        let ensemble = self.admin.counters.ensemble();
-        if command.needs_server && self.admin.mode(&ensemble).is_none() {
+        let ensemble = self.admin().counters.ensemble();
+        if command.needs_server && self.admin().mode(&ensemble).is_none() {
             return Answer::failed(StatusCode::OK, NOT_SERVING).into_response(name);
         }
         let asked = match *request.method() {
@@ -168,11 +172,11 @@ impl AdminSite {
         request: Request<Incoming>,
         remote: IpAddr,
     ) -> Response<Body> {
-        let ensemble = self.admin.counters.ensemble();
+        let ensemble = self.admin().counters.ensemble();
         if request.method() != command.method {
             return allowing(StatusCode::METHOD_NOT_ALLOWED, command.method.as_str());
         }
-        let answer = match self.admin.mode(&ensemble) {
+        let answer = match self.admin().mode(&ensemble) {
             None => Answer::failed(StatusCode::SERVICE_UNAVAILABLE, NOT_SERVING),
             Some(_) => self.run(command, target, request, remote).await,
         };
@@ -189,7 +193,7 @@ impl AdminSite {
         let query = target.query.clone();
         match command.run {
             Run::Look(look) => {
-                let answer = self.admin.look(move |admin| look(admin, &query)).await;
+                let answer = self.admin().look(move |admin| look(admin, &query)).await;
                 answer.unwrap_or_else(|| {
                     let error = "the command failed; the log says why";
                     Answer::failed(StatusCode::INTERNAL_SERVER_ERROR, error)
@@ -201,9 +205,9 @@ impl AdminSite {
                     query,
                     headers: head.headers,
                     remote,
-                    upload: Upload::new(body, self.admin.config.admin_idle_timeout),
+                    upload: Upload::new(body, self.admin().config.admin_idle_timeout),
                 };
-                act(self.admin.clone(), call).await
+                act(self.admin().clone(), call).await
             }
         }
     }

@@ -37,6 +37,7 @@ use crate::runtime::clock::Clock;
 use crate::runtime::mailbox::{Mailbox, Message};
 use crate::runtime::peer_links::PeerLinks;
 use crate::runtime::pulse::Pulses;
+use crate::runtime::recovery::Progress;
 use crate::zab::io::Role;
 
 /// What every answer is made from.
@@ -65,6 +66,8 @@ pub struct Admin {
     pub looks: Semaphore,
     /// How often snapshots and restores may be asked for.
     pub rates: Rates,
+    /// How far the recovery is. The server, its tree and its threads are not there yet then.
+    pub recovery: Option<Arc<Progress>>,
 }
 
 /// What Java traces unless told otherwise: requests, sessions and warnings, as [`Admin::trace_mask`].
@@ -127,6 +130,7 @@ impl Admin {
             peers: OnceLock::new(),
             trace_mask: AtomicI64::new(TRACE_MASK),
             looks: Semaphore::new(limits::ADMIN_LOOKS),
+            recovery: None,
         }
     }
 
@@ -185,8 +189,11 @@ impl Admin {
         }
     }
 
-    /// What this server is; `None` for a member without a leader.
+    /// What this server is; `None` for a member without a leader, and during the recovery.
     pub fn mode(&self, ensemble: &EnsembleStatus) -> Option<Mode> {
+        if self.recovery.is_some() {
+            return None;
+        }
         if self.config.is_standalone() {
             return Some(Mode::Standalone);
         }

@@ -9,7 +9,7 @@ use crate::audit::{Event, Verdict};
 use crate::config::jvm::{JvmWords, split_jvm_flags, split_property};
 use crate::config::{Config, ConfigSources, Pointers};
 use crate::logging::{self, Format};
-use crate::runtime::{Server, StartError, os_user};
+use crate::runtime::{Asked, Server, StartError, os_user};
 
 /// Exit codes of the server. Source: `ExitCode`.
 mod exit {
@@ -67,6 +67,10 @@ pub fn run(args: &ServerArgs) -> ExitCode {
         Err(error) => return fail(exit::UNEXPECTED, &format!("no runtime: {error}")),
     };
     runtime.block_on(async {
+        let asked = match Asked::listen() {
+            Ok(asked) => asked,
+            Err(error) => return fail(exit::UNEXPECTED, &format!("no signals: {error}")),
+        };
         let server = match Server::start(loaded.clone()).await {
             Ok(server) => server,
             Err(error) => {
@@ -80,10 +84,8 @@ pub fn run(args: &ServerArgs) -> ExitCode {
             None => "serving, standalone".to_owned(),
             Some(own) => format!("server {} of its ensemble", own.id),
         });
-        match server.run().await {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(exit::UNEXPECTED, &error.to_string()),
-        }
+        server.run(asked).await;
+        ExitCode::SUCCESS
     })
 }
 

@@ -181,7 +181,14 @@ impl DiskChain {
                     }
                     other => {
                         self.sync(unsynced.take())?;
+                        match &other {
+                            DiskOp::Truncate { .. } | DiskOp::InstallSnapshot { .. } => {
+                                self.pulse.begin_at_length(self.clock.mono());
+                            }
+                            _ => self.pulse.begin(self.clock.mono()),
+                        }
                         let done = self.carry_out(other)?;
+                        self.pulse.end();
                         self.mailbox.push(Message::Input(done));
                     }
                 }

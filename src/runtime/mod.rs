@@ -17,12 +17,14 @@ pub mod os_user;
 pub mod peer_links;
 pub mod ports;
 pub mod pulse;
+pub mod recovery;
 pub mod restored;
 mod shutdown;
 mod snapshot_streams;
 mod snapshotter;
 mod wiring;
 
+pub use shutdown::Asked;
 pub use wiring::{Server, StartError};
 
 /// Ends the process with status 1 because going on would risk data. What was acknowledged is durable.

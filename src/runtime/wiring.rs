@@ -1,14 +1,14 @@
 //! Builds and connects one server from its configuration, and stops it in the right order.
 //!
-//! Order of starting: folders, lock, recovery, listeners (so that a taken port leaves nothing behind; connections wait
-//! in the backlog), threads, the ports between servers, and last the client port. Order of stopping: the client port,
+//! Order of starting: folders, lock, the AdminServer, recovery, listeners (so that a taken port leaves nothing behind;
+//! connections wait in the backlog), threads, the ports between servers, and last the client port. Order of stopping: the client port,
 //! its connections once they have their answers, the commit loop once everything accepted is applied, the ports
 //! between servers, the log.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -26,8 +26,10 @@ use super::loop_instruments::LoopInstruments;
 use super::mailbox::{Mailbox, Message};
 use super::ports::{Complaints, ListenError};
 use super::pulse::Pulses;
+use super::recovery::{self, Progress};
+use super::shutdown::Asked;
 use super::snapshotter::Snapshotter;
-use super::{entropy, memory, os_user, shutdown};
+use super::{entropy, os_user};
 use crate::admin::Admin;
 use crate::admin::http::AdminSite;
 use crate::admin::port::{self, HttpPort, Purpose, Site};
@@ -48,7 +50,7 @@ use crate::replica::{ReaperOptions, Replica, ReplicaOptions, ThrottleOptions};
 use crate::storage::snap_policy::SnapPolicy;
 use crate::storage::snapshot::SnapshotOptions;
 use crate::storage::txnlog::{LogOptions, LogWriter};
-use crate::storage::{self, Dirs, Disk, OsDisk, RecoverOptions, Recovered, StorageError, purge};
+use crate::storage::{Dirs, Disk, OsDisk, RecoverOptions, Recovered, StorageError, purge};
 use crate::tree::{Tree, TreeOptions};
 use crate::zab::io::{PeerOptions, Stored};
 use rand::Rng;
@@ -102,11 +104,25 @@ pub struct Server {
 const GRACE: Duration = Duration::from_secs(5);
 
 impl Server {
-    /// Recovers the data and opens the client port.
+    /// Recovers the data and opens the client port. The AdminServer answers from before the recovery on, if other
+    /// threads than this one run the tasks.
     ///
     /// # Errors
     /// Says which file, folder or address is the trouble, and what to do about it.
     pub async fn start(config: Arc<Config>) -> Result<Server, StartError> {
+        let (stop, tasks) = (Stop::default(), TaskTracker::new());
+        let started = Server::begin(config, stop.clone(), tasks).await;
+        if started.is_err() {
+            stop.set();
+        }
+        started
+    }
+
+    async fn begin(
+        config: Arc<Config>,
+        stop: Stop,
+        tasks: TaskTracker,
+    ) -> Result<Server, StartError> {
         let clock = Clock;
         let disk: Arc<dyn Disk> = Arc::new(OsDisk);
         let dirs = Dirs::new(&config.data_dir, &config.data_log_dir);
@@ -119,7 +135,10 @@ impl Server {
         dirs.prepare(&*disk, config.datadir_autocreate)?;
         let locks = lock(&dirs)?;
         let counters = Arc::new(Counters::default());
-        let mut recovered = recover(&disk, &dirs, &config, &counters.metrics)?;
+        let operators = Operators::open(&config, &dirs, &counters, &stop, &tasks).await?;
+        let (metrics, progress) = (&counters.metrics, &operators.progress);
+        let options = recover_options(&config);
+        let mut recovered = recovery::recover(&disk, &dirs, &options, metrics, progress)?;
         let mut past = Past::of(&config, &disk, &dirs, &mut recovered)?;
 
         let auth = auth_options(&config);
@@ -133,7 +152,7 @@ impl Server {
             counters.clone(),
             mailbox.clone(),
             pulses.clone(),
-            (absolute(&dirs.data), absolute(&dirs.log)),
+            absolute(&dirs),
             clock,
         ));
         let port = client_port(&config, &gate, &counters, &mailbox, admin.clone(), clock);
@@ -158,8 +177,8 @@ impl Server {
         };
         let (threads, log_thread) = parts.start(replica)?;
 
-        let (stop, tasks) = (Stop::default(), TaskTracker::new());
-        let [address, admin_address, metrics_address] = fronts.serve(port, admin, &stop, &tasks)?;
+        operators.meet(&admin);
+        let [address, metrics_address] = fronts.serve(port, admin, &stop, &tasks)?;
         start_purging(&config, disk, dirs, past.durable, &stop);
         Ok(Server {
             gate,
@@ -171,7 +190,7 @@ impl Server {
             stop,
             tasks,
             address,
-            admin_address,
+            admin_address: operators.address,
             metrics_address,
             _locks: locks,
         })
@@ -192,13 +211,9 @@ impl Server {
         self.metrics_address
     }
 
-    /// Serves until SIGTERM or SIGINT, then finishes what was accepted.
-    ///
-    /// # Errors
-    /// If signals cannot be listened for.
-    pub async fn run(self) -> io::Result<()> {
-        let signal = shutdown::requested().await?;
-        tracing::info!("{signal}: stopping; what was accepted is finished first");
+    /// Serves until it is asked to stop, then finishes what was accepted.
+    pub async fn run(self, asked: Asked) {
+        asked.wait().await;
         let gate = self.gate.clone();
         if let Some(user) = gate.audit_user() {
             Event::server_stop(user).tell();
@@ -206,7 +221,6 @@ impl Server {
         self.stop().await;
         // The process ends: giving back a large tree znode by znode would only hold that up.
         std::mem::forget(gate);
-        Ok(())
     }
 
     /// Finishes what was accepted, syncs it, and ends.
@@ -265,29 +279,6 @@ fn tree_options(config: &Config) -> TreeOptions {
         emulate_353_ttl: config.emulate_353_ttl,
         digest: config.digest_enabled,
     }
-}
-
-/// Source: `ZKDatabase.loadDataBase`, `FileTxnSnapLog.restore`.
-fn recover(
-    disk: &Arc<dyn Disk>,
-    dirs: &Dirs,
-    config: &Config,
-    metrics: &Metrics,
-) -> Result<Recovered, StorageError> {
-    let (clock, began) = (Clock, Clock.stamp());
-    let mut loaded = began;
-    let options = recover_options(config);
-    let recovered = storage::recover_telling(disk, dirs, &options, &mut || loaded = clock.stamp())?;
-    let end = clock.stamp();
-    metrics.startup_snap_load_time.record_ms(loaded - began);
-    metrics.startup_txns_loaded.record(recovered.replayed);
-    metrics.startup_txns_load_time.record_ms(end - loaded);
-    metrics.dbinittime.record_ms(end - began);
-    for note in &recovered.notes {
-        tracing::warn!("{note}");
-    }
-    memory::give_back();
-    Ok(recovered)
 }
 
 fn recover_options(config: &Config) -> RecoverOptions {
@@ -499,19 +490,71 @@ fn listen(config: &Config) -> Result<Option<Listener>, StartError> {
     )?))
 }
 
-/// The ports of those who are no servers.
+/// The AdminServer, which answers also while there is nothing to serve yet.
+struct Operators {
+    address: Option<SocketAddr>,
+    progress: Arc<Progress>,
+    /// The server, once it is there.
+    server: Arc<OnceLock<Arc<Admin>>>,
+}
+
+impl Operators {
+    async fn open(
+        config: &Arc<Config>,
+        dirs: &Dirs,
+        counters: &Arc<Counters>,
+        stop: &Stop,
+        tasks: &TaskTracker,
+    ) -> Result<Operators, StartError> {
+        let (progress, server) = (Arc::<Progress>::default(), Arc::default());
+        let is_needed = config.admin_addr_is_written;
+        let port = http_port(AdminSite::PURPOSE, config.admin_addr.as_ref(), is_needed);
+        let port = port.await.map_err(StartError::Admin)?;
+        let address = port.as_ref().map(HttpPort::address).transpose()?;
+        if let Some(port) = port {
+            let mut admin = Admin::new(
+                config.clone(),
+                Arc::new(gate(
+                    config,
+                    Tree::new(tree_options(config)),
+                    AuthOptions::default(),
+                )),
+                counters.clone(),
+                Arc::default(),
+                Pulses::default(),
+                absolute(dirs),
+                Clock,
+            );
+            admin.recovery = Some(progress.clone());
+            let site = AdminSite::new(Arc::new(admin), Arc::clone(&server));
+            if let Some(address) = address {
+                tracing::info!("recovering; http://{address}/readyz says how far it is");
+            }
+            tasks.spawn(port.run(site, stop.clone(), tasks.clone()));
+        }
+        Ok(Operators {
+            address,
+            progress,
+            server,
+        })
+    }
+
+    /// The data is recovered, and the server about to serve.
+    fn meet(&self, admin: &Arc<Admin>) {
+        // It happens once.
+        let _ = self.server.set(admin.clone());
+    }
+}
+
+/// The ports of clients and of Prometheus.
 struct Fronts {
     clients: Option<Listener>,
-    admin: Option<HttpPort>,
     metrics: Option<(HttpPort, bool)>,
 }
 
 impl Fronts {
     async fn open(config: &Config) -> Result<Fronts, StartError> {
         let clients = listen(config)?;
-        let is_needed = config.admin_addr_is_written;
-        let admin = http_port(AdminSite::PURPOSE, config.admin_addr.as_ref(), is_needed);
-        let admin = admin.await.map_err(StartError::Admin)?;
         let metrics = match &config.prometheus {
             Some(options) => {
                 let port = http_port(
@@ -524,38 +567,25 @@ impl Fronts {
             }
             None => None,
         };
-        Ok(Fronts {
-            clients,
-            admin,
-            metrics,
-        })
+        Ok(Fronts { clients, metrics })
     }
 
-    /// Serves them; says where: clients, operators, Prometheus.
+    /// Serves them; says where: clients, Prometheus.
     fn serve(
         self,
         port: Arc<ClientPort>,
         admin: Arc<Admin>,
         stop: &Stop,
         tasks: &TaskTracker,
-    ) -> io::Result<[Option<SocketAddr>; 3]> {
-        let Fronts {
-            clients,
-            admin: operators,
-            metrics,
-        } = self;
-        let http = |port: &HttpPort| port.address();
+    ) -> io::Result<[Option<SocketAddr>; 2]> {
+        let Fronts { clients, metrics } = self;
+        let http = |(port, _): &(HttpPort, bool)| port.address();
         let addresses = [
             clients.as_ref().map(Listener::address).transpose()?,
-            operators.as_ref().map(http).transpose()?,
-            metrics.as_ref().map(|(port, _)| http(port)).transpose()?,
+            metrics.as_ref().map(http).transpose()?,
         ];
         if let Some(listener) = clients {
             tasks.spawn(listener.run(port, stop.clone(), tasks.clone()));
-        }
-        if let Some(port) = operators {
-            let site = AdminSite::new(admin.clone());
-            tasks.spawn(port.run(site, stop.clone(), tasks.clone()));
         }
         if let Some((port, process_metrics)) = metrics {
             let site = ScrapeSite::new(admin.clone(), process_metrics);
@@ -745,6 +775,8 @@ fn start_purging(
     });
 }
 
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+/// Folder of snapshots and folder of logs.
+fn absolute(dirs: &Dirs) -> (PathBuf, PathBuf) {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    (absolute(&dirs.data), absolute(&dirs.log))
 }

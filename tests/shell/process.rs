@@ -7,6 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use jute::Op;
 
+use super::admin::{ask, body, status};
 use super::rawzk::{Client, bytes, create, request};
 
 /// A running server; killed if a test fails before it ends.
@@ -111,6 +112,52 @@ fn a_signal_ends_it_with_status_0_and_what_was_sent_before_is_kept() {
             );
         }
     }
+}
+
+/// Whoever opens it for reading waits until somebody writes, which nobody does.
+fn make_pipe(path: &Path) {
+    let made = Command::new("mkfifo").arg(path).status();
+    assert!(made.unwrap().success());
+}
+
+#[test]
+fn while_it_recovers_probes_say_so_and_a_signal_ends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let version = dir.path().join("data/version-2");
+    std::fs::create_dir_all(&version).unwrap();
+    make_pipe(&version.join("snapshot.5"));
+    let lines = "admin.serverAddress=127.0.0.1\nadmin.serverPort=0";
+    let mut program = Program::with(dir.path(), free_port(), lines);
+    let mut line = String::new();
+    while !line.contains("recovering; http://") {
+        line.clear();
+        assert!(program.log.read_line(&mut line).unwrap() > 0, "it ended");
+    }
+    let address = line.split("http://").nth(1).unwrap();
+    let admin = address.split('/').next().unwrap().parse().unwrap();
+    let asked = |path: &str| {
+        let answer = ask(admin, "GET", path);
+        (status(&answer), body(&answer).to_owned())
+    };
+    assert_eq!(asked("/livez"), (200, "ok".into()));
+    // The thread that recovers comes to that file at its own time.
+    let waiting =
+        "[+]recovery ok\n[-]recovered failed: recovering: snapshot.5\nreadyz check failed\n";
+    while asked("/readyz") != (503, waiting.into()) {
+        std::thread::yield_now();
+    }
+    assert_eq!(asked("/healthz").0, 503);
+    for command in ["srvr", "mntr"] {
+        let (status, text) = asked(&format!("/commands/{command}"));
+        assert_eq!(status, 200);
+        assert!(text.contains("not currently serving requests"), "{text}");
+    }
+    let (_, text) = asked("/commands/envi");
+    assert!(text.contains("\"java.version\""), "{text}");
+    program.signal("TERM");
+    let (status, said) = program.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("stopped before it served"), "{said}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::connections;
 use crate::admin::answer::{Answer, Query};
-use crate::admin::{Admin, Mode, environment, folder_bytes, monitor, version};
+use crate::admin::{Admin, Mode, NOT_SERVING, environment, folder_bytes, monitor, version};
 use crate::base::Zxid;
 use crate::replica::status::EnsembleStatus;
 
@@ -180,6 +180,9 @@ fn zxid_of(name: &str) -> Option<u64> {
 ///
 /// Source: `MonitorCommand`.
 pub(super) fn monitor(admin: &Admin, _: &Query) -> Answer {
+    if admin.recovery.is_some() {
+        return Answer::failed(hyper::StatusCode::OK, NOT_SERVING);
+    }
     let mut answer = Answer::default();
     for (key, value) in monitor::values(admin) {
         answer.put(&key, value);
