@@ -151,7 +151,7 @@ impl Admin {
             format_args!("Outstanding: {}", self.counters.outstanding()),
         );
         line(&mut out, format_args!("Zxid: {zxid}"));
-        line(&mut out, format_args!("Mode: {}", mode.names().0));
+        line(&mut out, format_args!("Mode: {}", mode.name()));
         line(&mut out, format_args!("Node count: {znodes}"));
         if mode == Mode::Leader {
             let [last, min, max] = self.counters.metrics.stats.proposal_size.last_min_max();

@@ -23,8 +23,8 @@ use crate::runtime::pulse::{Doing, Pulse};
 /// A thread that has been at one thing for so long is stuck. Far beyond what a slow disk or a large change takes.
 const STUCK: Duration = Duration::from_secs(30);
 
-/// What is known to take long, such as taking over a snapshot or reading a log from its beginning, has this time. A disk
-/// that does nothing at all for so long does not come back by itself.
+/// What is known to take long, such as taking over a snapshot or reading a log from its beginning, has this time. A
+/// disk that does nothing at all for so long does not come back by itself.
 const STUCK_AT_LENGTH: Duration = Duration::from_secs(15 * 60);
 
 /// A recovery that has read nothing for so long is stuck. Between two files it is only thinking.

@@ -34,6 +34,7 @@ use crate::replica::Replica;
 use crate::replica::gate::Gate;
 use crate::replica::status::{Counters, EnsembleStatus};
 use crate::runtime::clock::Clock;
+use crate::runtime::log_writer::LogQueue;
 use crate::runtime::mailbox::{Mailbox, Message};
 use crate::runtime::peer_links::PeerLinks;
 use crate::runtime::pulse::Pulses;
@@ -60,6 +61,8 @@ pub struct Admin {
     pub mailbox: Arc<Mailbox>,
     /// The port for the other servers, where there are any.
     pub peers: OnceLock<PeerLinks>,
+    /// What waits for the disk.
+    pub log: OnceLock<Arc<LogQueue>>,
     /// What Java would trace. It changes nothing here.
     pub trace_mask: AtomicI64,
     /// Answers that are made at once beside the tasks of clients; the others wait.
@@ -95,13 +98,13 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// As `Mode:` and `server_state` show it, and as a member shows it among its peers.
-    pub fn names(self) -> (&'static str, &'static str) {
+    /// As `Mode:` and `server_state` show it.
+    pub fn name(self) -> &'static str {
         match self {
-            Mode::Standalone => ("standalone", ""),
-            Mode::Leader => ("leader", "leading"),
-            Mode::Follower => ("follower", "following"),
-            Mode::Observer => ("observer", "observing"),
+            Mode::Standalone => "standalone",
+            Mode::Leader => "leader",
+            Mode::Follower => "follower",
+            Mode::Observer => "observer",
         }
     }
 }
@@ -128,14 +131,17 @@ impl Admin {
             pulses,
             mailbox,
             peers: OnceLock::new(),
+            log: OnceLock::new(),
             trace_mask: AtomicI64::new(TRACE_MASK),
             looks: Semaphore::new(limits::ADMIN_LOOKS),
             recovery: None,
         }
     }
 
-    /// The port for the other servers is open, if there are any.
-    pub fn meet(&self, peers: Option<&PeerLinks>) {
+    /// The log is begun, and the port for the other servers open, if there are any.
+    pub fn meet(&self, log: &Arc<LogQueue>, peers: Option<&PeerLinks>) {
+        // A server has one log.
+        let _ = self.log.set(log.clone());
         if let Some(peers) = peers {
             // A server has one such port.
             let _ = self.peers.set(peers.clone());

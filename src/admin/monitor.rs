@@ -7,7 +7,9 @@ use super::{Admin, Mode, process, prometheus, version};
 use crate::base::Zxid;
 use crate::metrics::{Declared, Gauges, Kind, Number, Origin, Reading, Summary};
 use crate::replica::status::EnsembleStatus;
+use crate::runtime::peer_links::PeerLinks;
 use crate::tree::StatsTrack;
+use crate::zab::io::{Place, Role, SyncWay};
 
 /// What is behind a key.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,22 +90,43 @@ fn state(admin: &Admin) -> Vec<(String, Value)> {
     let mut put = |key: &str, value: Value| out.push((key.to_owned(), value));
     put("version", Value::Text(version()));
     let ensemble = admin.counters.ensemble();
+    let peer_state = || Value::Text(peer_state(ensemble.place));
     let Some(mode) = admin.mode(&ensemble) else {
+        put("peer_state", peer_state());
         return out;
     };
-    let (state, among_peers) = mode.names();
-    put("server_state", Value::Text(state.to_owned()));
+    put("server_state", Value::Text(mode.name().to_owned()));
     if mode != Mode::Standalone {
-        put(
-            "peer_state",
-            Value::Text(format!("{among_peers} - broadcast")),
-        );
+        put("peer_state", peer_state());
     }
     if mode == Mode::Observer {
         let master = ensemble.leader.map_or(-1, |leader| leader.0);
         put("observer_master_id", Value::Number(master.into()));
     }
     out
+}
+
+/// Source: `QuorumPeer.getDetailedPeerState`.
+fn peer_state(place: Place) -> String {
+    let among_peers = |role: Role| match role {
+        Role::Leading => "leading",
+        Role::Following => "following",
+        Role::Observing => "observing",
+    };
+    let way = |way: SyncWay| match way {
+        SyncWay::Diff => " - diff",
+        SyncWay::Trunc => " - trunc",
+        SyncWay::Snap => " - snap",
+    };
+    match place {
+        Place::Election => "looking".to_owned(),
+        Place::Discovery(role) => format!("{} - discovery", among_peers(role)),
+        Place::Synchronization(role, by) => {
+            let by = by.map(way).unwrap_or_default();
+            format!("{} - synchronization{by}", among_peers(role))
+        }
+        Place::Broadcast(role) => format!("{} - broadcast", among_peers(role)),
+    }
 }
 
 /// Source: `DefaultMetricsContext.dump`.
@@ -243,7 +266,8 @@ fn from_tree(gauges: &mut Gauges, admin: &Admin) {
     gauges.global_sessions = Some(sessions.into());
     gauges.zxids_left = Some(zxids_left(zxid).into());
     let conns = gate.conns();
-    let queued: usize = conns.iter().map(|conn| conn.outbox.len()).sum();
+    let outboxes: usize = conns.iter().map(|conn| conn.outbox.len()).sum();
+    let queued = outboxes as u64 + waiting_for_others(admin);
     let owners = [
         ("znodes", znode_bytes),
         ("watches", watch_bytes as u64),
@@ -251,10 +275,19 @@ fn from_tree(gauges: &mut Gauges, admin: &Admin) {
             "sessions",
             (sessions * SESSION_BYTES + conns.len() * CONN_BYTES) as u64,
         ),
-        ("queues", queued as u64),
+        ("queues", queued),
     ];
     let owners = owners.map(|(owner, bytes)| (owner.to_owned(), bytes.into()));
     gauges.memory_bytes = owners.into();
+}
+
+/// Bytes that wait for the disk, for a quorum, or for other servers.
+fn waiting_for_others(admin: &Admin) -> u64 {
+    // Proposals are shared between the log's queue and the leader: mostly the same ones.
+    let log = admin.log.get().map_or(0, |log| log.bytes());
+    let proposed = log.max(admin.counters.proposed_bytes()) as u64;
+    let links = admin.peers.get().map_or(0, PeerLinks::waiting_bytes);
+    proposed + links
 }
 
 /// About what a session takes in the tree, the tracker and the commit loop.

@@ -40,7 +40,7 @@ metrics! {
     java counter sessionless_connections_expired "Connections closed because no session came in time.";
     java counter stale_sessions_expired "Sessions that expired.";
     java basic connection_token_deficit "Tokens the connection throttle was short of at each handshake.";
-    silent basic socket_closing_time "Time it took to close the connection to a leader or a learner, ms.";
+    java basic socket_closing_time "Time it took to close the connection to a leader or a learner, ms.";
     silent basic netty_queued_buffer_capacity "Bytes of partly received frames (Netty's queues).";
     silent counter cnxn_closed_without_zk_server_running "Connections closed because there was no server (Netty).";
 
@@ -86,15 +86,15 @@ metrics! {
     java counter snap_count "As a leader: learners synchronized by sending a snapshot.";
     java basic inflight_diff_count "As a leader: synchronizations by difference under way, at begin and end of each.";
     java basic inflight_snap_count "As a leader: synchronizations by snapshot under way, at the begin and end of each.";
-    silent counter quit_leading_due_to_disloyal_voter "Leaderships given up because a voter joined another leader.";
+    java counter quit_leading_due_to_disloyal_voter "Attempts to lead given up as a voter looks for another leader.";
 
     // Broadcast.
     java counter proposal_count "As a leader: proposals made.";
     java counter commit_count "As a leader: proposals committed.";
     java advanced quorum_ack_latency "As a leader: from making a proposal to a quorum having acknowledged it, ms.";
     java advanceds ack_latency "As a leader: from a proposal to this server's acknowledgement, by server id, ms.";
-    silent basics learner_handler_qp_size "As a leader: packets queued for a learner, by server id, at each one sent.";
-    silent advanceds learner_handler_qp_time_ms "As a leader: how long packets for a learner wait, by server id, ms.";
+    java basics learner_handler_qp_size "As a leader: packets that wait for a learner as others go, by server id.";
+    java advanceds learner_handler_qp_time_ms "As a leader: how long packets for a learner wait, by server id, ms.";
     java counter revalidate_count "As a leader: sessions that learners asked about.";
     java counter learner_proposal_received_count "As a follower: proposals received.";
     java counter learner_commit_received_count "As a learner: commits received.";

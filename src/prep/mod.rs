@@ -50,6 +50,7 @@ use jute::proto::{
 use jute::txn::{ErrorTxn, LoggedTxn, Txn, TxnDigest, TxnHeader};
 use jute::{ErrorCode, Op, Str};
 use pending::{Pending, Record};
+pub use quota::{Exceeded, Limited};
 
 /// A request that may change something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +102,7 @@ impl WriteRequest {
 /// own options.
 #[derive(Clone, Debug, Default)]
 pub struct PrepOptions {
-    /// Whether hard quota limits refuse writes. Java key `zookeeper.enforceQuota`.
+    /// Whether hard quota limits refuse writes, and soft ones are watched. Java key `zookeeper.enforceQuota`.
     pub enforce_quota: bool,
     /// Java key `reconfigEnabled`.
     pub reconfig_enabled: bool,
@@ -149,6 +150,8 @@ pub struct Prep {
     pending: Pending,
     /// zxid of the last request judged.
     judged: Zxid,
+    /// Limits that the last requests went beyond.
+    exceeded: Vec<Exceeded>,
 }
 
 impl Prep {
@@ -158,7 +161,13 @@ impl Prep {
             options,
             pending: Pending::default(),
             judged: tree.last_zxid(),
+            exceeded: Vec::new(),
         }
+    }
+
+    /// Limits of quotas that were exceeded since the last call, refused or not.
+    pub fn take_exceeded(&mut self) -> Vec<Exceeded> {
+        std::mem::take(&mut self.exceeded)
     }
 
     /// Turns a request into the transaction that stands for it in the order, [`Txn::Error`] if it
@@ -182,6 +191,7 @@ impl Prep {
         let mut case = Case {
             options: &self.options,
             pending: &mut self.pending,
+            exceeded: &mut self.exceeded,
             tree,
             sessions,
             caller,
@@ -254,6 +264,7 @@ fn logged(
 struct Case<'a> {
     options: &'a PrepOptions,
     pending: &'a mut Pending,
+    exceeded: &'a mut Vec<Exceeded>,
     tree: &'a Tree,
     sessions: &'a dyn Sessions,
     caller: Caller<'a>,

@@ -20,7 +20,7 @@ use crate::prep::{self, Caller, Sessions, WriteRequest};
 use crate::zab::Proposal;
 use crate::zab::io::LinkId;
 use crate::zab::packet::{Forwarded, Touch};
-use jute::txn::{LoggedTxn, Txn};
+use jute::txn::LoggedTxn;
 
 /// The server that a session's client is connected to, as far as the leader knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,9 +70,8 @@ impl Replica {
             .gate
             .read(|tree| prep.judge(tree, sessions, caller, request, zxid, now.wall));
         self.measures.judged((pending, self.prep.outstanding()));
-        if matches!(&txn.txn, Txn::Error(error) if error.err == ErrorCode::QUOTA_EXCEEDED.0) {
-            self.measures
-                .forbidden_by_quota(request.path().unwrap_or_default());
+        for exceeded in self.prep.take_exceeded() {
+            self.measures.beyond_quota(now.mono, &exceeded);
         }
         if self.standing == Standing::Leading {
             self.measures.metrics.proposal_count.inc();

@@ -17,6 +17,7 @@ use super::queue::Entry;
 use super::slow::{SlowRequests, Stages};
 use crate::base::{Mono, ServerId, Stamp, WallMs, Zxid};
 use crate::metrics::{Batch, LastKey, Metrics, Stage};
+use crate::prep::Exceeded;
 use crate::zab::io::{LinkId, Role};
 use crate::zab::packet::FromLeader;
 
@@ -68,6 +69,27 @@ pub(super) struct Measures {
     queued_changes: u64,
     removed_changes: u64,
     passed_on: u64,
+    quotas: Seldom,
+}
+
+/// Lets one line a second through, and counts the others.
+#[derive(Debug, Default)]
+struct Seldom {
+    last: Option<Mono>,
+    unsaid: u64,
+}
+
+impl Seldom {
+    /// Whether it is time for a line, and how many were left out before it.
+    fn turn(&mut self, now: Mono) -> Option<u64> {
+        const BETWEEN: Duration = Duration::from_secs(1);
+        if self.last.is_some_and(|last| now - last < BETWEEN) {
+            self.unsaid += 1;
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.unsaid))
+    }
 }
 
 /// One acknowledgement of so many is recorded.
@@ -191,6 +213,7 @@ impl Measures {
             acks: BTreeMap::new(),
             queued_changes: 0,
             removed_changes: 0,
+            quotas: Seldom::default(),
             passed_on: 0,
         }
     }
@@ -298,11 +321,19 @@ impl Measures {
         self.passed_on += 1;
     }
 
-    /// A quota forbids a write at `path`. Source: `ZooKeeperServer.updateQuotaExceededMetrics`.
-    pub fn forbidden_by_quota(&self, path: &str) {
-        if let Some(namespace) = namespace(path) {
+    /// A write goes beyond a limit. Source: `ZooKeeperServer.checkQuota`, `updateQuotaExceededMetrics`.
+    pub fn beyond_quota(&mut self, now: Mono, exceeded: &Exceeded) {
+        if exceeded.is_hard
+            && let Some(namespace) = namespace(&exceeded.path)
+        {
             let set = &self.metrics.quota_exceeded_error_per_namespace;
             set.at(namespace).inc();
+        }
+        if let Some(unsaid) = self.quotas.turn(now) {
+            match unsaid {
+                0 => tracing::warn!("{exceeded}"),
+                unsaid => tracing::warn!("{exceeded} ({unsaid} more since the last such line)"),
+            }
         }
     }
 

@@ -173,6 +173,7 @@ impl Replica {
         drop(tree);
         self.publish(EnsembleStatus {
             role: Some(role),
+            place: self.peer.place(),
             leader: self.peer.leader(),
             epoch,
             since: now.mono,
@@ -287,8 +288,15 @@ impl Replica {
         if self.member.is_none() {
             return;
         }
+        self.counters.propose(self.peer.outstanding_bytes());
+        let desertions = self.peer.take_desertions();
+        if desertions > 0 {
+            let metrics = &self.measures.metrics;
+            metrics.quit_leading_due_to_disloyal_voter.add(desertions);
+        }
         let mut status = self.ensemble;
         status.leader = self.peer.leader();
+        status.place = self.peer.place();
         if status.leader.is_some() {
             self.measures.elected(self.looked);
         }

@@ -1,19 +1,21 @@
 //! What the server counts and what it is in its ensemble, for four-letter words and metrics.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
 
 use crate::base::{Epoch, Mono, ServerId};
 use crate::metrics::{HotPaths, Metrics};
-use crate::zab::io::Role;
+use crate::zab::io::{Place, Role};
 
 /// A server's place in its ensemble, as one picture. The default is that of a server without a leader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EnsembleStatus {
     /// What it serves as; `None` while it serves nobody, because there is no leader or it is not established yet.
     pub role: Option<Role>,
+    /// Where it stands in the protocol.
+    pub place: Place,
     /// Who leads, as far as this server knows.
     pub leader: Option<ServerId>,
     /// The epoch that is served.
@@ -49,6 +51,8 @@ pub struct Counters {
     /// Where this server's clients read and write most.
     pub hot: HotPaths,
     in_loop: AtomicI64,
+    /// As a leader: bytes of proposals that no quorum has yet.
+    proposed_bytes: AtomicUsize,
     ensemble: RwLock<EnsembleStatus>,
 }
 
@@ -81,6 +85,18 @@ impl Counters {
     /// Requests the loop has not answered yet.
     pub fn outstanding(&self) -> i64 {
         self.in_loop.load(Ordering::Relaxed).max(0)
+    }
+
+    /// As a leader, `bytes` of proposals have no quorum yet. Only the commit loop calls this.
+    pub fn propose(&self, bytes: usize) {
+        if self.proposed_bytes() != bytes {
+            self.proposed_bytes.store(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes of proposals that no quorum has yet.
+    pub fn proposed_bytes(&self) -> usize {
+        self.proposed_bytes.load(Ordering::Relaxed)
     }
 
     /// Replaces the picture of the ensemble. Only the commit loop calls this, after each batch that changed it.

@@ -15,6 +15,7 @@ use super::snapshot_streams::Receiving;
 use crate::base::{ServerId, Zxid};
 use crate::config::ensemble::PeerAddress;
 use crate::config::{Config, Membership};
+use crate::metrics::Metrics;
 use crate::storage::{Base, Dirs, Disk, Recovered, StorageError, epochs};
 use crate::tree::TreeOptions;
 
@@ -73,6 +74,7 @@ impl Bound {
         tree: TreeOptions,
         mailbox: &Arc<Mailbox>,
         log: &Arc<LogQueue>,
+        metrics: &Arc<Metrics>,
     ) -> Ports {
         let ticks = |count: u32| config.tick_time.saturating_mul(count);
         let election = ElectionOptions {
@@ -90,6 +92,7 @@ impl Bound {
             dial_timeout: ticks(own.connect_limit),
             dial_pause: own.leader_connect_delay,
             log: log.clone(),
+            metrics: metrics.clone(),
             packet_limit: field_limit,
             snapshots: Arc::new(move |zxid| {
                 Box::new(Receiving::new(zxid, tree.clone(), field_limit))

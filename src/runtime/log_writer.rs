@@ -85,6 +85,11 @@ impl LogQueue {
         }
     }
 
+    /// Bytes of records that are not durable yet.
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     fn done(&self, bytes: usize) {
         self.bytes.fetch_sub(bytes, Ordering::Release);
         self.drained.notify_waiters();

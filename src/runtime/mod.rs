@@ -9,7 +9,7 @@ mod ensemble;
 mod entropy;
 mod log_instruments;
 mod log_reader;
-mod log_writer;
+pub mod log_writer;
 mod loop_instruments;
 pub mod mailbox;
 mod memory;

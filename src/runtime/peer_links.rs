@@ -36,7 +36,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::link::{Learner, Link, Side, refused};
+use self::link::{Learner, Link, QueueMetrics, Side, refused};
 use self::outgoing::Outgoing;
 pub use self::outgoing::SnapshotSource;
 use super::clock::Clock;
@@ -45,6 +45,7 @@ use super::mailbox::{Mailbox, Message};
 use super::ports::{self, Address, Complaints};
 use crate::base::{ServerId, WallMs, Zxid};
 use crate::config::limits;
+use crate::metrics::Metrics;
 use crate::storage::snapshot::SnapshotProblem;
 use crate::tree::Tree;
 use crate::zab::io::{Input, LearnerKind, LinkId};
@@ -76,6 +77,8 @@ pub struct PeerPortOptions {
     pub log: Arc<LogQueue>,
     /// Longest data of a packet, in bytes.
     pub packet_limit: usize,
+    /// Where the port's times and queues are measured.
+    pub metrics: Arc<Metrics>,
     /// Makes what reads the snapshot of that zxid that a leader sends.
     pub snapshots: Arc<dyn Fn(Zxid) -> Box<dyn SnapshotSink> + Send + Sync>,
 }
@@ -282,6 +285,9 @@ impl PeerLinks {
             kind,
             remote,
             since: Clock.now().wall,
+            queue: registration
+                .server
+                .map(|server| QueueMetrics::of(&self.shared.options.metrics, server)),
         });
         self.shared.mailbox.push(Message::peer(Input::Joined {
             link: link.id,
@@ -314,6 +320,13 @@ impl PeerLinks {
                 })
             })
             .collect()
+    }
+
+    /// Bytes that wait to be sent, over all connections.
+    pub fn waiting_bytes(&self) -> u64 {
+        let links = self.shared.links.lock();
+        let waiting = links.values().map(|link| link.outgoing.lock().waiting());
+        waiting.sum()
     }
 
     /// What observers sent and were sent counts from here on.

@@ -1,9 +1,9 @@
 //! Builds and connects one server from its configuration, and stops it in the right order.
 //!
 //! Order of starting: folders, lock, the AdminServer, recovery, listeners (so that a taken port leaves nothing behind;
-//! connections wait in the backlog), threads, the ports between servers, and last the client port. Order of stopping: the client port,
-//! its connections once they have their answers, the commit loop once everything accepted is applied, the ports
-//! between servers, the log.
+//! connections wait in the backlog), threads, the ports between servers, and last the client port. Order of stopping:
+//! the client port, its connections once they have their answers, the commit loop once everything accepted is applied,
+//! the ports between servers, the log.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -126,14 +126,7 @@ impl Server {
         let clock = Clock;
         let disk: Arc<dyn Disk> = Arc::new(OsDisk);
         let dirs = Dirs::new(&config.data_dir, &config.data_log_dir);
-        for kept in super::restored::complete(&config.data_dir)? {
-            tracing::warn!(
-                "{}: a restore was interrupted and is completed; this is what was there before",
-                kept.display()
-            );
-        }
-        dirs.prepare(&*disk, config.datadir_autocreate)?;
-        let locks = lock(&dirs)?;
+        let locks = take_folders(&config, &*disk, &dirs)?;
         let counters = Arc::new(Counters::default());
         let operators = Operators::open(&config, &dirs, &counters, &stop, &tasks).await?;
         let (metrics, progress) = (&counters.metrics, &operators.progress);
@@ -158,8 +151,8 @@ impl Server {
         let port = client_port(&config, &gate, &counters, &mailbox, admin.clone(), clock);
         let fronts = Fronts::open(&config).await?;
         let log = Arc::new(LogQueue::default());
-        let ports = open_ports(&config, &mailbox, &log).await?;
-        admin.meet(ports.as_ref().map(|ports| &ports.peers));
+        let ports = open_ports(&config, &mailbox, &log, &counters.metrics).await?;
+        admin.meet(&log, ports.as_ref().map(|ports| &ports.peers));
         let options = replica_options(&config, auth);
         let replica = past.replica(options, &gate, counters.clone(), now);
         let parts = Parts {
@@ -257,7 +250,19 @@ impl Server {
     }
 }
 
-fn lock(dirs: &Dirs) -> Result<Vec<DataLock>, LockError> {
+/// Puts the folders in order and keeps other servers out of them.
+fn take_folders(
+    config: &Config,
+    disk: &dyn Disk,
+    dirs: &Dirs,
+) -> Result<Vec<DataLock>, StartError> {
+    for kept in super::restored::complete(&config.data_dir)? {
+        tracing::warn!(
+            "{}: a restore was interrupted and is completed; this is what was there before",
+            kept.display()
+        );
+    }
+    dirs.prepare(disk, config.datadir_autocreate)?;
     let mut locks = vec![DataLock::take(&dirs.data)?];
     if dirs.log != dirs.data {
         locks.push(DataLock::take(&dirs.log)?);
@@ -349,6 +354,7 @@ async fn open_ports(
     config: &Config,
     mailbox: &Arc<Mailbox>,
     log: &Arc<LogQueue>,
+    metrics: &Arc<Metrics>,
 ) -> Result<Option<Ports>, ListenError> {
     let Some(own) = &config.member else {
         return Ok(None);
@@ -360,6 +366,7 @@ async fn open_ports(
         tree_options(config),
         mailbox,
         log,
+        metrics,
     )))
 }
 

@@ -378,6 +378,31 @@ pub enum Effect {
     Confirmed,
 }
 
+/// Where a server stands in the protocol, for operators. Source: `QuorumPeer.ZabState`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// It looks for a leader.
+    #[default]
+    Election,
+    /// A leader and its learners agree on an epoch.
+    Discovery(Role),
+    /// Learners get the leader's history; a learner knows in which way, once it is told.
+    Synchronization(Role, Option<SyncWay>),
+    /// It serves.
+    Broadcast(Role),
+}
+
+/// How a learner gets the leader's history. Source: `QuorumPeer.SyncMode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncWay {
+    /// What it misses.
+    Diff,
+    /// It forgets what the leader does not have.
+    Trunc,
+    /// Everything.
+    Snap,
+}
+
 /// What a server is while it serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {

@@ -14,7 +14,7 @@ use super::Proposal;
 use super::core::Core;
 use super::election::{self, Decision, Election, LearnerType};
 use super::history::{History, HistoryLimits};
-use super::io::{Done, Effect, Input, LearnerKind, LinkId, PeerOptions, Stored};
+use super::io::{Done, Effect, Input, LearnerKind, LinkId, PeerOptions, Place, Stored};
 use super::leader::{Joined, Leader};
 use super::learner::Learner;
 use super::mistake::Mistake;
@@ -43,6 +43,8 @@ pub struct Peer {
     parked: Vec<Joined>,
     /// Attempts in a row that ended before anyone was served.
     failures: u32,
+    /// Attempts to lead that end because a voter looks for another leader.
+    desertions: u64,
     /// The epoch that the election was told of since the last one.
     established: Option<Epoch>,
     /// Why the last role ended.
@@ -84,6 +86,7 @@ impl Peer {
             state: State::Idle,
             parked: Vec::new(),
             failures: 0,
+            desertions: 0,
             established: None,
             failure: None,
         }
@@ -430,7 +433,8 @@ impl Peer {
                 // Its acknowledgements stand: they speak of its disk.
                 election::Effect::LookingAgain(voter) => {
                     if let State::Leading(leader) = &mut self.state {
-                        leader.voter_looks_again(&self.core, voter, now);
+                        self.desertions +=
+                            u64::from(leader.voter_looks_again(&self.core, voter, now));
                     }
                 }
                 // Never handed in.
@@ -568,6 +572,28 @@ impl Peer {
             State::Leading(_) | State::Standalone(_) => Some(self.core.options.me),
             State::Learning(learner) => Some(learner.leader()),
             _ => None,
+        }
+    }
+
+    /// Where this server stands, for operators.
+    pub fn place(&self) -> Place {
+        match &self.state {
+            State::Leading(leader) | State::Standalone(leader) => leader.place(),
+            State::Learning(learner) => learner.place(&self.core),
+            State::Idle | State::Draining { .. } | State::Looking => Place::Election,
+        }
+    }
+
+    /// How many attempts to lead were given up, since the last call, because a voter looks for another leader.
+    pub fn take_desertions(&mut self) -> u64 {
+        std::mem::take(&mut self.desertions)
+    }
+
+    /// As a leader: bytes of the proposals that are not agreed yet.
+    pub fn outstanding_bytes(&self) -> usize {
+        match &self.state {
+            State::Leading(leader) | State::Standalone(leader) => leader.outstanding_bytes(),
+            _ => 0,
         }
     }
 

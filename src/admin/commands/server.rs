@@ -241,7 +241,7 @@ fn bean(admin: &Admin, mode: Option<Mode>, ensemble: &EnsembleStatus) -> Value {
         "log_dir_size": folder_bytes(&admin.dirs.1),
         "provider_null": false,
         "last_processed_zxid": admin.gate.read(|tree| tree.last_zxid().0),
-        "server_state": mode.map_or("", |mode| mode.names().0),
+        "server_state": mode.map_or("", |mode| mode.name()),
         "outstanding_requests": admin.counters.outstanding(),
         "avg_latency": (latency.avg * 10_000.0).round() / 10_000.0,
         "max_latency": latency.max,

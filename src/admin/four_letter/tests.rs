@@ -13,7 +13,7 @@ use crate::replica::status::{EnsembleStatus, LearnerCounts};
 use crate::runtime::clock::Clock;
 use crate::runtime::pulse::Pulses;
 use crate::tree::{Tree, TreeOptions};
-use crate::zab::io::Role;
+use crate::zab::io::{Place, Role};
 use jute::txn::{CreateTxn, Txn, TxnHeader};
 
 const FOUR: &str = "4lw.commands.whitelist=*\ndataDir=/d\nclientPort=60405\ntickTime=500\nmaxClientCnxns=0\n\
@@ -51,6 +51,7 @@ fn serving(myid: &str, role: Role) -> Admin {
     let admin = server(FOUR, myid);
     admin.counters.publish(EnsembleStatus {
         role: Some(role),
+        place: Place::Broadcast(role),
         leader: Some(ServerId(3)),
         epoch: Epoch(1),
         since: Clock.mono(),

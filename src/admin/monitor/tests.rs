@@ -95,16 +95,36 @@ fn a_member_without_a_leader_shows_what_needs_none() {
     let keys: Vec<String> = values(&member).into_iter().map(|(key, _)| key).collect();
     assert_eq!(keys[0], "version");
     assert!(keys.iter().any(|key| key == "znode_count"));
-    for absent in [
-        "server_state",
-        "peer_state",
-        "uptime",
-        "learners",
-        "leader_uptime",
-    ] {
+    for absent in ["server_state", "uptime", "learners", "leader_uptime"] {
         assert!(!keys.iter().any(|key| key == absent), "{absent}");
     }
     assert_eq!(value(&member, "quorum_size").as_deref(), Some("3"));
+    assert_eq!(value(&member, "peer_state").as_deref(), Some("looking"));
+}
+
+#[test]
+fn a_member_says_how_far_it_is_on_its_way_to_serve() {
+    let member =
+        admin("initLimit=5\nsyncLimit=5\nserver.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2\n");
+    let (leading, following) = (Role::Leading, Role::Following);
+    for (place, expected) in [
+        (Place::Discovery(leading), "leading - discovery"),
+        (
+            Place::Synchronization(leading, None),
+            "leading - synchronization",
+        ),
+        (
+            Place::Synchronization(following, Some(SyncWay::Trunc)),
+            "following - synchronization - trunc",
+        ),
+        (Place::Broadcast(Role::Observing), "observing - broadcast"),
+    ] {
+        member.counters.publish(EnsembleStatus {
+            place,
+            ..EnsembleStatus::default()
+        });
+        assert_eq!(value(&member, "peer_state").as_deref(), Some(expected));
+    }
 }
 
 #[test]

@@ -42,7 +42,12 @@ Prometheus, both show its samples instead, as in Java.
   that then.
 - `approximate_data_size` counts what the server itself writes into the use of quotas; Java's leaves out by how much
   that text grew since the start.
-- `oxkeeper_memory_bytes` is an estimate made from counts, and as cheap to ask for as the rest.
+- `learner_handler_qp_size` and `learner_handler_qp_time_ms` are taken once for the packets of one round of the commit
+  loop, which are sent together; Java takes the time of one packet in a thousand.
+- `oxkeeper_memory_bytes` is an estimate made from counts, and as cheap to ask for as the rest. Its queues are what
+  waits for clients, for other servers, for the log, and on a leader for a quorum.
+- `peer_state` (in `mntr` and `/commands/monitor` only) also says what a server without a leader is at: `looking`,
+  `leading - discovery`, `following - synchronization - snap`.
 ";
 
 fn reference() -> String {

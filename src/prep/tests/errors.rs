@@ -369,6 +369,34 @@ fn quotas_compare_with_what_is_applied() {
 }
 
 #[test]
+fn soft_limits_refuse_nothing_and_are_noted_where_there_is_no_hard_one() {
+    let mut world = limited();
+    let limits = "count=2,bytes=3=;byteHardLimit=16;countHardLimit=-1";
+    world.done(set_data("/zookeeper/quota/q/zookeeper_limits", limits, -1));
+    world.done(create("/q/one", 0));
+    assert_eq!(world.prep.take_exceeded(), [], "both limits are reached");
+    world.done(create("/q/two", 0));
+    let soft = world.prep.take_exceeded();
+    assert_eq!(
+        soft[0].to_string(),
+        "Quota exceeded: /q [current count=3, softCountLimit=2]: nothing is refused, but somebody did not want that \
+         much there; delete some of it, or raise the limit (setquota -n)"
+    );
+    assert_eq!(world.code(ALICE, &set_data("/q/one", "123456789", 0)), -125);
+    let hard = world.prep.take_exceeded();
+    assert_eq!((soft.len(), hard.len()), (1, 1));
+    assert!(hard[0].is_hard && !soft[0].is_hard);
+    let text = hard[0].to_string();
+    assert!(
+        text.contains("hardByteLimit=16]: the write is refused;"),
+        "{text}"
+    );
+    let multi = world.judge(ALICE, &multi([create("/q/three", 0)]));
+    assert_eq!(codes(&multi), [0]);
+    assert_eq!(world.prep.take_exceeded().len(), 1, "also inside a multi");
+}
+
+#[test]
 fn limits_that_cannot_be_read_refuse_and_stats_do_not() {
     let mut world = limited();
     world.done(set_data("/zookeeper/quota/q/zookeeper_stats", "junk", -1));

@@ -6,7 +6,7 @@ use super::ensemble::{CONFIG, Ensemble};
 use super::*;
 use crate::base::{Epoch, ServerId};
 use crate::config::limits::RIDERS_PER_GUARD;
-use crate::zab::io::{Input as PeerInput, Role, Tuning};
+use crate::zab::io::{Input as PeerInput, Place, Role, Tuning};
 use crate::zab::packet::{Forwarded, FromLeader, FromLearner};
 
 fn sync() -> Request {
@@ -782,6 +782,7 @@ fn the_picture_of_the_ensemble_shows_who_leads_and_who_follows() {
             _ => Role::Following,
         };
         assert_eq!(status.role, Some(role));
+        assert_eq!(status.place, Place::Broadcast(role));
         assert_eq!(status.leader, Some(ServerId(leader as i64)));
         assert_eq!(status.epoch, Epoch(1));
     }
@@ -793,6 +794,7 @@ fn the_picture_of_the_ensemble_shows_who_leads_and_who_follows() {
     ensemble.pass(5000);
     let status = ensemble.members[&leader].counters.ensemble();
     assert_eq!((status.role, status.leader), (None, None));
+    assert_eq!(status.place, Place::Election);
 }
 
 #[test]

@@ -19,8 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::outgoing::{Next, Outgoing, SnapshotSource, advance};
-use crate::base::{ServerId, WallMs, Zxid};
+use crate::base::{ServerId, Stamp, WallMs, Zxid};
+use crate::metrics::{Metrics, Summary};
 use crate::replica;
+use crate::runtime::clock::Clock;
 use crate::runtime::mailbox::{Message, Pace};
 use crate::zab::LinkError;
 use crate::zab::io::{Input, LearnerKind, LinkId};
@@ -57,6 +59,35 @@ pub struct Learner {
     pub kind: LearnerKind,
     pub remote: SocketAddr,
     pub since: WallMs,
+    pub queue: Option<QueueMetrics>,
+}
+
+/// What is measured of what waits for one server.
+pub struct QueueMetrics {
+    pub packets: Arc<Summary>,
+    pub waits: Arc<Summary>,
+}
+
+impl QueueMetrics {
+    pub fn of(metrics: &Metrics, server: ServerId) -> Self {
+        let key = server.0.to_string();
+        QueueMetrics {
+            packets: metrics.learner_handler_qp_size.at(&key),
+            waits: metrics.learner_handler_qp_time_ms.at(&key),
+        }
+    }
+
+    /// Source: `LearnerHandler.sendPackets`.
+    fn record(&self, outgoing: &mut Outgoing, now: Stamp) {
+        let mut is_news = false;
+        while let Some(queued) = outgoing.batch_sent() {
+            self.waits.record_ms(now - queued);
+            is_news = true;
+        }
+        if is_news {
+            self.packets.record(outgoing.waiting_packets());
+        }
+    }
 }
 
 /// Which side of a connection this server is.
@@ -142,6 +173,11 @@ impl Link {
                 }
             }
         }
+        // Source: `LearnerHandler.closeSockSync`, `Learner.closeSockSync`.
+        let began = Clock.stamp();
+        drop(sending);
+        let metrics = &shared.options.metrics;
+        metrics.socket_closing_time.record_ms(Clock.stamp() - began);
     }
 
     /// Ends well at the end of the stream.
@@ -269,7 +305,12 @@ impl Link {
         loop {
             while !sending.pieces.is_empty() {
                 let bytes = sending.some().await?;
-                let drained = self.outgoing.lock().sent(bytes);
+                let drained = {
+                    let mut outgoing = self.outgoing.lock();
+                    let drained = outgoing.sent(bytes);
+                    self.measure(&mut outgoing, Clock.stamp());
+                    drained
+                };
                 self.report_drained(shared, drained);
             }
             let next = self.outgoing.lock().take(&mut sending.pieces);
@@ -292,11 +333,26 @@ impl Link {
         let to = self.to.get().and_then(Weak::upgrade);
         let (drained, left) = to.map_or((0, true), |to| {
             let mut outgoing = self.outgoing.lock();
-            outgoing.send_now(|slices| to.try_write_vectored(slices))
+            let now = Clock.stamp();
+            outgoing.end_batch(now);
+            let sent = outgoing.send_now(|slices| to.try_write_vectored(slices));
+            self.measure(&mut outgoing, now);
+            sent
         });
         self.report_drained(shared, drained);
         if left {
             self.news.notify_one();
+        }
+    }
+
+    fn measure(&self, outgoing: &mut Outgoing, now: Stamp) {
+        let queue = self
+            .learner
+            .get()
+            .and_then(|learner| learner.queue.as_ref());
+        match queue {
+            Some(queue) => queue.record(outgoing, now),
+            None => while outgoing.batch_sent().is_some() {},
         }
     }
 

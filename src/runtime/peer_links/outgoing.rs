@@ -7,6 +7,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use jute::quorum::QuorumPacket;
 use jute::{Wire, Writer};
 
+use crate::base::Stamp;
 use crate::config::limits;
 
 /// A snapshot on its way to a learner: the body of its file, piece by piece.
@@ -41,6 +42,19 @@ pub struct Outgoing {
     /// Their last zxid, of those that have one; -1 before.
     last_zxid: i64,
     marks: VecDeque<Mark>,
+    /// Packets behind the last of the batches.
+    unbatched: u64,
+    /// Packets that were queued together and are not sent as a whole, oldest first; and how many they are in all.
+    batches: VecDeque<Batch>,
+    batched: u64,
+}
+
+/// Packets of one round of the commit loop.
+struct Batch {
+    /// Where the queue ended behind them.
+    queued: u64,
+    packets: u64,
+    at: Stamp,
 }
 
 enum Item {
@@ -108,9 +122,44 @@ impl Outgoing {
 
     fn note(&mut self, zxid: i64) {
         self.packets += 1;
+        self.unbatched += 1;
         if zxid > 0 {
             self.last_zxid = zxid;
         }
+    }
+
+    /// What came in since the last call was queued at `at`, together.
+    pub fn end_batch(&mut self, at: Stamp) {
+        let packets = std::mem::take(&mut self.unbatched);
+        if packets > 0 {
+            let queued = self.queued;
+            self.batched += packets;
+            self.batches.push_back(Batch {
+                queued,
+                packets,
+                at,
+            });
+        }
+    }
+
+    /// When the oldest batch was queued that is sent by now; each is told of once.
+    pub fn batch_sent(&mut self) -> Option<Stamp> {
+        let Batch {
+            queued,
+            packets,
+            at,
+        } = *self.batches.front()?;
+        if queued > self.sent {
+            return None;
+        }
+        self.batches.pop_front();
+        self.batched -= packets;
+        Some(at)
+    }
+
+    /// Packets of batches that are not sent as a whole.
+    pub fn waiting_packets(&self) -> u64 {
+        self.batched
     }
 
     /// Packets that came in, and their last zxid, since the start or the last reset.
@@ -277,6 +326,36 @@ mod tests {
         fn next_piece(&mut self) -> io::Result<Option<Bytes>> {
             Ok(self.0.pop().map(Bytes::from_static))
         }
+    }
+
+    #[test]
+    fn packets_that_were_queued_together_have_waited_once_all_are_sent() {
+        let mut outgoing = Outgoing::default();
+        let at = Stamp;
+        assert!(outgoing.push(&packet(10)) && outgoing.push(&packet(20)));
+        outgoing.end_batch(at(1));
+        outgoing.end_batch(at(2));
+        assert!(outgoing.push(&packet(30)));
+        outgoing.end_batch(at(3));
+        assert_eq!(
+            (outgoing.batch_sent(), outgoing.waiting_packets()),
+            (None, 3)
+        );
+        let bytes = encoded(&[packet(10), packet(20)]).len();
+        outgoing.sent(bytes - 1);
+        assert_eq!(outgoing.batch_sent(), None);
+        outgoing.sent(1);
+        assert_eq!(outgoing.batch_sent(), Some(at(1)));
+        assert_eq!(
+            (outgoing.batch_sent(), outgoing.waiting_packets()),
+            (None, 1)
+        );
+        outgoing.sent(encoded(&[packet(30)]).len());
+        assert_eq!(outgoing.batch_sent(), Some(at(3)));
+        assert_eq!(
+            (outgoing.batch_sent(), outgoing.waiting_packets()),
+            (None, 0)
+        );
     }
 
     fn packet(size: usize) -> QuorumPacket {

@@ -70,6 +70,7 @@ impl Port {
             dial_timeout: PATIENCE,
             dial_pause: Duration::ZERO,
             log: Arc::default(),
+            metrics: Arc::default(),
             packet_limit: 1 << 20,
             snapshots: Arc::new(|_| Box::new(UpToSignature)),
         };

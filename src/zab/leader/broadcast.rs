@@ -22,6 +22,8 @@ pub(super) struct Broadcast {
     pub committed: Zxid,
     /// In `(committed, proposed]`, oldest first.
     pub outstanding: VecDeque<Proposal>,
+    /// Their payloads together.
+    pub outstanding_bytes: usize,
     /// How far each other voter's disk is.
     pub acks: BTreeMap<ServerId, Zxid>,
 }
@@ -32,6 +34,7 @@ impl Broadcast {
             proposed: last,
             committed: last,
             outstanding: VecDeque::new(),
+            outstanding_bytes: 0,
             acks: BTreeMap::new(),
         }
     }
@@ -76,6 +79,7 @@ impl Leader {
                 });
             }
         }
+        self.broadcast.outstanding_bytes += proposal.payload.len();
         self.broadcast.outstanding.push_back(proposal);
         if core.errs(Mistake::OwnAckBeforeSync) {
             self.advance(core);
@@ -130,6 +134,7 @@ impl Leader {
                 break;
             }
             if let Some(proposal) = self.broadcast.outstanding.pop_front() {
+                self.broadcast.outstanding_bytes -= proposal.payload.len();
                 self.commit(core, proposal);
             }
         }

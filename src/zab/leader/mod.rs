@@ -23,7 +23,7 @@ use self::syncs::Syncs;
 use super::Proposal;
 use super::core::Core;
 use super::history::Logged;
-use super::io::{Done, Effect, LearnerKind, LinkId};
+use super::io::{Done, Effect, LearnerKind, LinkId, Place, Role};
 use super::mistake::Mistake;
 use super::packet::{FromLeader, FromLearner, Registration};
 use crate::base::{Epoch, Mono, ServerId, SessionId, Zxid};
@@ -73,6 +73,8 @@ pub(super) struct Leader {
     heard_of: BTreeSet<ServerId>,
     /// Those whose votes made it leader.
     supporters: BTreeSet<ServerId>,
+    /// One of them looked for another leader in time to end this attempt.
+    deserted: bool,
     began: Mono,
     broadcast: Broadcast,
     syncs: Syncs,
@@ -92,6 +94,7 @@ impl Leader {
             rivals: Vec::new(),
             heard_of: BTreeSet::from([core.options.me]),
             supporters,
+            deserted: false,
             began: now,
             broadcast: Broadcast::new(core.history.last()),
             syncs: Syncs::default(),
@@ -112,6 +115,7 @@ impl Leader {
             rivals: Vec::new(),
             heard_of: BTreeSet::from([core.options.me]),
             supporters: BTreeSet::new(),
+            deserted: false,
             began: Mono(0),
             broadcast: Broadcast::new(core.history.last()),
             syncs: Syncs::default(),
@@ -126,6 +130,23 @@ impl Leader {
 
     pub fn is_serving(&self) -> bool {
         self.phase == Phase::Established
+    }
+
+    /// Source: `Leader.lead`.
+    pub fn place(&self) -> Place {
+        let role = Role::Leading;
+        match self.phase {
+            Phase::Discovering | Phase::Accepting | Phase::Gathering | Phase::Adopting => {
+                Place::Discovery(role)
+            }
+            Phase::Synchronizing => Place::Synchronization(role, None),
+            Phase::Established => Place::Broadcast(role),
+        }
+    }
+
+    /// Bytes of proposals that no quorum has yet.
+    pub fn outstanding_bytes(&self) -> usize {
+        self.broadcast.outstanding_bytes
     }
 
     /// Whether a voter that registers has promised a later epoch to a leader that did not make it. It would refuse
@@ -410,8 +431,9 @@ impl Leader {
     }
 
     /// A voter that made this server leader looks for another one. If that is allowed to end a leadership that has
-    /// no epoch yet, the next look at the deadlines does it. Source: `Leader.reportLookingSid`.
-    pub fn voter_looks_again(&mut self, core: &Core, voter: ServerId, now: Mono) {
+    /// no epoch yet, the next look at the deadlines does it. Whether that is decided now.
+    /// Source: `Leader.reportLookingSid`, `quitLeading`.
+    pub fn voter_looks_again(&mut self, core: &Core, voter: ServerId, now: Mono) -> bool {
         let waits = matches!(self.phase, Phase::Discovering | Phase::Accepting);
         if let Some(patience) = core.options.tuning.wait_for_epoch
             && waits
@@ -419,7 +441,9 @@ impl Leader {
             && now - self.began > patience
         {
             self.deadline = now;
+            return !std::mem::replace(&mut self.deserted, true);
         }
+        false
     }
 
     /// Stops leading: what it proposed and its log holds becomes history like any other.

@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use super::Proposal;
 use super::core::Core;
 use super::election::LearnerType;
-use super::io::{Done, Effect, LinkId, Role};
+use super::io::{Done, Effect, LinkId, Place, Role, SyncWay};
 use super::mistake::Mistake;
 use super::packet::{Forwarded, FromLeader, FromLearner, Registration, Touch};
 use crate::base::{Epoch, Mono, ServerId, Zxid};
@@ -79,6 +79,8 @@ pub(super) struct Learner {
     undecided: VecDeque<Proposal>,
     /// Everything up to here was agreed before or during the synchronization.
     agreed: Zxid,
+    /// In which way it gets its leader's history.
+    way: Option<SyncWay>,
     /// The last proposal acknowledged; those agreed before NEWLEADER need no word of their own.
     acked: Zxid,
 }
@@ -97,6 +99,7 @@ impl Learner {
             received: None,
             undecided: VecDeque::new(),
             agreed: Zxid::ZERO,
+            way: None,
             acked: Zxid::ZERO,
         }
     }
@@ -115,6 +118,16 @@ impl Learner {
 
     pub fn is_serving(&self) -> bool {
         self.phase == Phase::Serving
+    }
+
+    /// Source: `Follower.followLeader`, `Observer.observeLeader`, `Learner.syncWithLeader`.
+    pub fn place(&self, core: &Core) -> Place {
+        let role = Learner::role(core);
+        match self.phase {
+            Phase::Dialling | Phase::Registered | Phase::Accepting { .. } => Place::Discovery(role),
+            Phase::Serving => Place::Broadcast(role),
+            _ => Place::Synchronization(role, self.way),
+        }
     }
 
     /// The connection is there: register.

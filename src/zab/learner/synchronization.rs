@@ -15,7 +15,7 @@ use super::{Learner, Outcome, Phase};
 use crate::base::Zxid;
 use crate::zab::Proposal;
 use crate::zab::core::Core;
-use crate::zab::io::Effect;
+use crate::zab::io::{Effect, SyncWay};
 use crate::zab::mistake::Mistake;
 use crate::zab::packet::{FromLeader, FromLearner};
 
@@ -23,6 +23,12 @@ impl Learner {
     /// DIFF, TRUNC or SNAP.
     pub(super) fn opening(&mut self, core: &mut Core, packet: FromLeader) -> Outcome {
         self.agreed = core.appended;
+        self.way = match packet {
+            FromLeader::Diff(_) => Some(SyncWay::Diff),
+            FromLeader::Trunc(_) => Some(SyncWay::Trunc),
+            FromLeader::Snap(_) => Some(SyncWay::Snap),
+            _ => None,
+        };
         match packet {
             // Position 0, as which it registered, was taken for the truth by a leader that has nothing either.
             FromLeader::Diff(_) if core.distrusts_log && core.appended > Zxid::ZERO => {
