@@ -301,8 +301,8 @@ impl World {
         }
     }
 
-    /// When something that begins now and takes this long ends: when the faults stop at the latest. What it holds back is
-    /// due then, and no healing would find it again.
+    /// When something that begins now and takes this long ends: when the faults stop at the latest. What it holds back
+    /// is due then, and no healing would find it again.
     fn no_later(&self, lasts: Us) -> Us {
         (self.now + lasts).min(self.plan.faulty)
     }
