@@ -18,6 +18,15 @@ COMMANDS = """
 """.split()
 # Keys of these are their machine's or their build's; that the same keys are there is enough.
 KEYS = ("environment", "env", "monitor")
+# Values of `monitor` that the same clients make the same.
+EQUAL = """
+    server_state znode_count watch_count ephemerals_count approximate_data_size num_alive_connections
+    global_sessions local_sessions auth_failed_count connection_drop_probability outstanding_tls_handshake
+    non_mtls_remote_conn_count non_mtls_local_conn_count connection_rejected connection_drop_count
+    stale_sessions_expired digest_mismatches_count unrecoverable_error_count large_requests_rejected
+    response_packet_cache_hits restore_error_count restore_rate_limited_count snapshot_error_count
+    snapshot_rate_limited_count request_throttle_wait_count looking_count snap_count diff_count
+""".split()
 REQUESTS = """
     GET / GET /commandsx HEAD /commands/ruok PUT /commands/ruok DELETE /commands/ruok
     OPTIONS /commands/ruok PATCH /commands/ruok TRACE /commands/ruok TRACE / FOO /commands/ruok
@@ -60,6 +69,8 @@ def said(kind):
         answers = [(name, list(admin.masked(admin.command(port, name)).items()))
                    for name in COMMANDS]
         keys = {name: set(admin.command(port, name)) for name in KEYS}
+        monitored = admin.command(port, "monitor")
+        equal = {name: monitored[name] for name in EQUAL}
         pairs = list(zip(REQUESTS[::2], REQUESTS[1::2]))
         status = [(*pair, admin.ask(port, *pair)[0]) for pair in pairs]
         raw = {name: [line for line in admin.send(port, data, half=True).split(b"\r\n")
@@ -68,7 +79,7 @@ def said(kind):
         listed = admin.ask(port, "GET", "/commands")
         listed = (listed[0], listed[1].get("content-type"), listed[2])
         del held
-    return words, answers, keys, status, raw, listed
+    return words, answers, keys, status, raw, listed, equal
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +106,11 @@ def test_commands_have_javas_fields_in_javas_order(both):
                 assert list(value) == list(wanted), f"{name}: {key}"
     for name in KEYS:
         assert java[2][name] - ours[2][name] == set(), name
+
+
+def test_monitor_has_javas_values_where_the_same_clients_make_the_same(both):
+    java, ours = both
+    assert ours[6] == java[6]
 
 
 def test_http_is_spoken_as_jetty_speaks_it(both):

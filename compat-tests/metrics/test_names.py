@@ -22,10 +22,8 @@ AGREE_LEADER = """
     proposal_count commit_count
 """.split()
 AGREE_FOLLOWER = "quorum_size learner_proposal_received_count learner_commit_received_count".split()
-# Java records one acknowledgement in a thousand.
+# Java records one acknowledgement in a thousand, and the time of one packet in a thousand.
 BY_SERVER = re.compile(r"_\d_(ack_latency|learner_handler_qp_\w+)$")
-# Declared, but nothing is recorded by key: packets for learners are not queued one by one as in Java.
-WITHOUT_KEYS = ("learner_handler_qp_size", "learner_handler_qp_time_ms")
 QUOTAS = [f"quota_{what}_per_namespace" for what in
           ("count_limit", "bytes_limit", "count_usage", "bytes_usage")]
 KINDS = ("java", "oxkeeper")
@@ -61,7 +59,7 @@ def load(host, at):
 def lacking(java, ours):
     """What a Java server tells of and this one does not, but for the Java machine."""
     shapes = {shape for shape in java.shapes()
-              if shape[0] == "jvm_pause_time_ms" or not shape[0].startswith(("jvm_", *WITHOUT_KEYS))}
+              if shape[0] == "jvm_pause_time_ms" or not shape[0].startswith("jvm_")}
     families = {(name, kind) for name, kind in java.types.items()
                 if name == "jvm_pause_time_ms" or not name.startswith("jvm_")}
     return sorted(families - set(ours.types.items())) + sorted(shapes - ours.shapes())
