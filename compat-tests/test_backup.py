@@ -201,3 +201,46 @@ def test_a_running_java_server_gives_its_snapshot(tmp_path):
     oxkeeper("restore", backup, "--data-dir", fresh)
     with servers.start("oxkeeper", data_dir=fresh) as server:
         assert shown(server) == expected
+
+
+def test_killed_amid_a_restore_over_http_there_is_the_old_database_or_the_new_one():
+    def shown_names(server):
+        return {path for path in shown(server) if path != b"/"}
+
+    with start("oxkeeper", admin_rateLimiterIntervalInMS=1) as server:
+        client = connect(server)
+        client.create("/old", b"")
+        old = {b"/old"}
+        databases = [ask(server, "/commands/snapshot", "ip")[2]]
+        client.delete("/old")
+        for number in range(1500):
+            client.create(f"/new{number}", b"x" * 2000)
+        new = shown_names(server)
+        databases.append(ask(server, "/commands/snapshot", "ip")[2])
+        began = time.monotonic()
+        assert ask(server, "/commands/restore", "ip", databases[0])[0] == 200
+        assert ask(server, "/commands/restore", "ip", databases[1])[0] == 200
+        whole, seen = (time.monotonic() - began) / 2, []
+        names = [old, new]
+        is_new = True
+        for number in range(12):
+            answers = []
+
+            def send(sent=databases[not is_new]):
+                try:
+                    answers.append(ask(server, "/commands/restore", "ip", sent)[0])
+                except OSError:
+                    answers.append(None)
+
+            sender = threading.Thread(target=send)
+            sender.start()
+            time.sleep(whole * number / 10)  # so far has it come
+            server.kill()
+            sender.join()
+            server.restart()
+            found = shown_names(server)
+            assert found in names
+            assert answers[0] != 200 or found == names[not is_new]
+            seen.append((answers[0], found == names[not is_new]))
+            is_new = found == new
+    print(f"a restore takes {whole:.2f} s; answer and whether it took effect: {seen}")

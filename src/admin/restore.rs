@@ -1,7 +1,7 @@
 //! `/commands/restore`: a snapshot that is sent takes the place of this server's database.
 //!
 //! Source: `Commands.RestoreCommand`, `ZooKeeperServer.restoreFromSnapshot`. Differs from Java: a packed snapshot will
-//! do, and what is restored is durable before the answer.
+//! do, what is restored is durable before the answer, and in an ensemble the leader alone takes it, for all members.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -15,10 +15,12 @@ use super::Admin;
 use super::answer::{Answer, Call, Upload};
 use super::snapshot::{authorize, bare, switched_on};
 use crate::base::Zxid;
+use crate::replica::RestoreRefused;
 use crate::runtime::mailbox::Message;
 use crate::storage::snapshot::{self, Compression};
 use crate::storage::{OsDisk, received_name};
 use crate::tree::Tree;
+use crate::zab::io::Role;
 
 /// Takes the snapshot and answers when it is what this server serves.
 pub(super) async fn restore(admin: Arc<Admin>, call: Call) -> Answer {
@@ -27,6 +29,9 @@ pub(super) async fn restore(admin: Arc<Admin>, call: Call) -> Answer {
     }
     if let Err(status) = switched_on(&admin, admin.config.admin_restore_enabled, "restore") {
         return bare(status);
+    }
+    if let Some(refused) = leads_not(&admin) {
+        return refused;
     }
     if !admin.rates.restore.allow(admin.clock.mono()) {
         let remote = call.remote;
@@ -45,21 +50,48 @@ pub(super) async fn restore(admin: Arc<Admin>, call: Call) -> Answer {
         }
         Err(error) => {
             metrics.restore_error_count.inc();
-            tracing::warn!("{remote}: nothing is restored: {error}");
-            bare(StatusCode::INTERNAL_SERVER_ERROR)
+            tracing::warn!("{remote}: not restored: {error}");
+            match error {
+                Failed::Sent(_) => bare(StatusCode::INTERNAL_SERVER_ERROR),
+                Failed::Refused(refused) => {
+                    Answer::failed(StatusCode::INTERNAL_SERVER_ERROR, &refused.to_string())
+                }
+            }
         }
     }
 }
 
-async fn carry_out(admin: &Admin, upload: Upload) -> io::Result<Zxid> {
+/// Why nothing was restored.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    /// What was sent is no database, or did not arrive. Java says no more than that.
+    #[error("{0}")]
+    Sent(#[from] io::Error),
+    #[error("{0}")]
+    Refused(#[from] RestoreRefused),
+}
+
+/// A member that does not lead refuses before anything is sent, and before it counts.
+fn leads_not(admin: &Admin) -> Option<Answer> {
+    admin.config.member.as_ref()?;
+    let ensemble = admin.counters.ensemble();
+    let refused = match (ensemble.role, ensemble.leader) {
+        (Some(Role::Leading), _) => return None,
+        (Some(_), Some(leader)) => RestoreRefused::NotLeading(leader),
+        _ => RestoreRefused::NoLeader,
+    };
+    tracing::warn!("a restore is refused: {refused}");
+    Some(Answer::failed(StatusCode::CONFLICT, &refused.to_string()))
+}
+
+async fn carry_out(admin: &Admin, upload: Upload) -> Result<Zxid, Failed> {
     let spool = Spool::take(admin.dirs.0.clone(), upload).await?;
     let options = admin.gate.read(|tree| tree.options().clone());
     let loaded = tokio::task::spawn_blocking(move || spool.load(options));
     let (zxid, tree) = loaded.await.map_err(io::Error::other)??;
     let (asked, told) = oneshot::channel();
     admin.mailbox.push(Message::Restore(Box::new(tree), asked));
-    let outcome = told.await.map_err(io::Error::other)?;
-    outcome.map_err(io::Error::other)?;
+    told.await.map_err(io::Error::other)??;
     Ok(zxid)
 }
 

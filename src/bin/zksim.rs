@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
-use oxkeeper::sim::{Coverage, Options, Report, run};
+use oxkeeper::sim::{Coverage, Options, Plan, Report, run};
 use oxkeeper::zab::mistake::Mistake;
 
 /// Whole ensembles on one thread from one seed: the same seed gives the same run.
@@ -28,6 +28,9 @@ struct Args {
     /// Puts a known mistake back, by its name in `zab::mistake`.
     #[arg(long, value_parser = mistake)]
     mistake: Option<Mistake>,
+    /// Sends databases to servers, to be restored, far more often than the seeds say.
+    #[arg(long)]
+    restores: bool,
     /// Goes on after a seed that fails.
     #[arg(long)]
     keep_going: bool,
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
     let options = Options {
         mistake: args.mistake,
         print: args.verbose,
+        change: args.restores.then_some(Plan::restore_often),
         ..Options::default()
     };
     std::thread::scope(|scope| {

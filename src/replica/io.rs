@@ -174,16 +174,34 @@ pub enum RestoreRefused {
     /// Another one is.
     #[error("another restore is under way")]
     Busy,
-    /// This server is in no ensemble at the moment.
-    #[error(
-        "this server has no leader: whatever it had would be replaced by what its next leader has"
-    )]
+    /// There is no leader, or it is gone before the database was durable.
+    #[error("there is no leader at the moment: send the snapshot again once there is one")]
     NoLeader,
-    /// Writes went on all the time.
+    /// This server follows or observes.
     #[error(
-        "writes did not stop for long enough: stop the clients that write, then restore each member"
+        "this server does not lead: send the snapshot to server {0}, which leads, and all members get it from there"
+    )]
+    NotLeading(ServerId),
+    /// What was under way did not come to its end.
+    #[error(
+        "no quorum confirmed the writes before it: look at the other servers, then send the snapshot again"
     )]
     NeverQuiet,
+    /// It was durable on this server, and another one took the lead without it.
+    #[error(
+        "another server took the lead meanwhile, and its database is that of all: send the snapshot to it"
+    )]
+    Lost,
+    /// It is durable on this server, and there is no quorum.
+    #[error(
+        "it is durable on this server, and takes effect if it leads the next quorum: look at the other servers"
+    )]
+    Undecided,
+    /// Its zxids leave no epoch for this ensemble.
+    #[error(
+        "the snapshot's zxids reach to {0}, the end of all epochs: use `oxkeeper restore --subtree`"
+    )]
+    NoEpochLeft(Zxid),
 }
 
 /// One link of the chain of the disk.

@@ -180,6 +180,7 @@ impl Replica {
             ..EnsembleStatus::default()
         });
         self.close_orphans(now, orphans);
+        self.keep_restored();
     }
 
     /// A leader that is new has heard of nobody yet: each session has its whole timeout.
@@ -250,7 +251,8 @@ impl Replica {
 
     /// The received tree goes to the disk, and comes back as [`Input::Installed`].
     pub(super) fn install(&mut self, zxid: Zxid) {
-        let Some(Received { tree, .. }) = self.received.take() else {
+        let received = self.received.take().map(|received| received.tree);
+        let Some(tree) = self.restoring.hand_over().or(received) else {
             panic!("{zxid}: nothing was received that could be installed");
         };
         self.outputs

@@ -71,7 +71,7 @@ use crate::base::{Mono, Now, ServerId, SessionId, Stamp};
 use crate::metrics::Batch;
 use crate::prep::{Prep, PrepOptions, WriteRequest};
 use crate::session::{IdSource, Tracker};
-use crate::tree::Frozen;
+use crate::tree::{Frozen, Tree};
 use crate::zab::Peer;
 use crate::zab::io::{Done, Input as PeerInput, PeerOptions, Stored};
 use crate::zab::packet::FromLearner;
@@ -185,7 +185,8 @@ impl Replica {
         gate.join_ensemble();
         // Reconfiguration is not built: it is answered as where it is off.
         options.prep.reconfig_enabled = false;
-        let peer = Peer::new(peer_options, stored);
+        let mut peer = Peer::new(peer_options, stored);
+        peer.tree_reaches(gate.read(Tree::reach));
         let mut replica = Replica::new(options, gate, counters, peer, now);
         replica.member = Some(membership);
         replica.measures.look(now.mono);
@@ -239,6 +240,12 @@ impl Replica {
     #[cfg(any(test, feature = "sim"))]
     pub fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    /// Whether the next thing that the disk installs is what was sent to this server, as a leader.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn stores_what_was_sent(&self) -> bool {
+        self.restoring.is_at_the_disk()
     }
 
     /// Puts a known mistake back.
@@ -327,6 +334,7 @@ impl Replica {
                     .step(now.mono, PeerInput::SnapshotReceived { link });
             }
             Input::Truncated { tree } => {
+                self.lose_restored();
                 if let Some(tree) = tree {
                     self.replace_tree(tree);
                 }
@@ -334,8 +342,12 @@ impl Replica {
                 self.done(now, Done::Truncated);
             }
             Input::Restore { tree } => self.restore(now, tree),
-            Input::Installed { tree } if self.restoring.is_installing() => self.restored(now, tree),
+            Input::Installed { tree } if self.restoring.is_at_the_disk() => {
+                self.restored(now, tree);
+            }
             Input::Installed { tree } => {
+                self.lose_restored();
+                self.peer.tree_reaches(tree.reach());
                 self.replace_tree(tree);
                 self.done(now, Done::Installed);
             }

@@ -268,7 +268,7 @@ impl DiskChain {
                 let options = &self.recover.snapshot;
                 let written = install::install(&self.disk, &self.dirs, &mut tree, zxid, options)?;
                 tracing::info!(
-                    "{}: the snapshot that the leader sent, {} bytes",
+                    "{}: the snapshot that takes the place of everything before, {} bytes",
                     written.path.display(),
                     written.bytes
                 );

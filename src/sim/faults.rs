@@ -118,6 +118,10 @@ impl World {
                 self.lasts("fault: clock jump", Ongoing::Clock(some), lasts);
             }
             Fault::EmptyDisk => self.empty_disk(some, lasts),
+            Fault::Restore => {
+                let leads = self.rng.random_bool(0.8);
+                self.restore(leader.filter(|_| leads).unwrap_or(some));
+            }
         }
     }
 

@@ -259,6 +259,7 @@ impl World {
             return;
         }
         self.note(|| format!("server {server} ends"));
+        self.restores.remove(&server);
         self.drop_ends(server, false);
         self.drop_mail(server, false);
         self.drop_wires(server, false);
@@ -280,6 +281,7 @@ impl World {
         }
         machine.disk.reboot();
         self.note(|| format!("server {server} loses its power"));
+        self.restores.remove(&server);
         self.drop_ends(server, true);
         self.drop_mail(server, true);
         self.drop_wires(server, true);

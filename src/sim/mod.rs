@@ -30,6 +30,7 @@ mod net;
 pub mod plan;
 mod queue;
 mod requests;
+mod restores;
 pub mod run;
 mod shell;
 #[cfg(test)]

@@ -92,6 +92,8 @@ pub enum Fault {
     ClockJump,
     /// A server comes back with an empty disk, where that is safe.
     EmptyDisk,
+    /// A snapshot is sent to the leader, or to any server, to be restored.
+    Restore,
 }
 
 /// All kinds, with how likely each is to be part of a run and its usual weight.
@@ -161,12 +163,28 @@ impl Plan {
         }
     }
 
+    /// Databases are sent to leaders, and to others, that come and go.
+    pub fn restore_often(&mut self) {
+        (self.voters, self.observers) = (self.voters.max(3), self.observers.min(1));
+        self.fault_gap = self.fault_gap.max(400_000);
+        self.faulty = self.faulty.max(15_000_000);
+        self.faults.retain(|(fault, _)| *fault != Fault::Restore);
+        let others: u32 = self.faults.iter().map(|(_, weight)| weight).sum();
+        for fault in [Fault::Restore, Fault::KillLeader, Fault::IsolateLeader] {
+            self.faults.push((fault, others.max(4) / 2));
+        }
+    }
+
     fn mixture(rng: &mut SmallRng) -> Vec<(Fault, u32)> {
         let mut chosen = Vec::new();
         for (fault, chance, weight) in FAULTS {
             if rng.random_bool(chance) {
                 chosen.push((fault, weight * rng.random_range(1..=4)));
             }
+        }
+        // Seeds without it stay the same.
+        if rng.clone().random_bool(0.25) {
+            chosen.push((Fault::Restore, rng.clone().random_range(1..12)));
         }
         chosen
     }

@@ -124,6 +124,7 @@ impl World {
             .clients
             .iter()
             .filter_map(|client| client.session)
+            .filter(|session| !self.checks.order.restored_away.contains(session))
             .collect();
         let until = self.now + EXPIRY;
         self.run_until(until);

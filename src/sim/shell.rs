@@ -282,7 +282,7 @@ impl World {
     pub(super) fn carry_out(&mut self, server: ServerId, output: Output) {
         match output {
             Output::Disk(op) => {
-                self.checks.asked(server, &op);
+                self.disk_is_asked(server, &op);
                 if let Some(process) = self.running(server) {
                     process.chain.waiting.push_back(op);
                 }
@@ -319,7 +319,8 @@ impl World {
             Output::ProbeLog { link, learner } => {
                 self.read_log(server, LogJob::Probe { link, learner });
             }
-            Output::Restored(_) | Output::Discard(_) => {}
+            Output::Restored(outcome) => self.was_restored(server, outcome),
+            Output::Discard(_) => {}
         }
     }
 

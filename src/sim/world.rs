@@ -15,6 +15,7 @@ use super::machine::Machine;
 use super::net::Net;
 use super::plan::Plan;
 use super::queue::{Event, Queue};
+use super::restores::Restore;
 use super::shell::Slip;
 use crate::base::{ServerId, Zxid};
 use crate::zab::election::LearnerType;
@@ -43,6 +44,8 @@ pub struct World {
     pub(super) recovery: Us,
     pub(super) mistake: Option<Mistake>,
     pub(super) slip: Option<Slip>,
+    /// Databases that were sent to servers, which have not answered yet.
+    pub(super) restores: BTreeMap<ServerId, Restore>,
     trace: Option<VecDeque<String>>,
     print: bool,
     steps: u64,
@@ -94,6 +97,7 @@ impl World {
             recovery: 0,
             mistake: options.mistake,
             slip: options.slip,
+            restores: BTreeMap::new(),
             trace: (options.trace || options.print).then(VecDeque::new),
             print: options.print,
             steps: 0,

@@ -101,6 +101,10 @@ impl Loader {
         let parent = self
             .parent(above)?
             .ok_or_else(|| LoadError::NoParent(path.to_owned()))?;
+        if path != path::CONFIG {
+            let newest = stat.czxid.max(stat.mzxid).max(stat.pzxid);
+            self.tree.loaded_reach = self.tree.loaded_reach.max(Zxid(newest));
+        }
         let acl = self.tree.acls.resolve(acl);
         let at = self
             .tree

@@ -161,6 +161,8 @@ pub struct Tree {
     quotas: quota::Active,
     sessions: BTreeMap<i64, i32>,
     last_zxid: Zxid,
+    /// The newest zxid of any znode that was loaded.
+    loaded_reach: Zxid,
     digest: u64,
     /// Digests at every 128th transaction, oldest first.
     noted: VecDeque<(Zxid, u64)>,
@@ -204,6 +206,7 @@ impl Tree {
             quotas: quota::Active::default(),
             sessions: BTreeMap::new(),
             last_zxid: Zxid::ZERO,
+            loaded_reach: Zxid::ZERO,
             digest: 0,
             noted: VecDeque::new(),
             data_size: 0,

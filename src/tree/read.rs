@@ -30,6 +30,12 @@ impl Tree {
         self.last_zxid = zxid;
     }
 
+    /// No zxid in the tree is newer: neither its position nor that of any change that a znode remembers. A tree that
+    /// was written while changes went on, or that comes from elsewhere, may reach beyond its position.
+    pub fn reach(&self) -> Zxid {
+        self.loaded_reach.max(self.last_zxid)
+    }
+
     /// The digest of all znodes, 0 where the options turn it off.
     pub fn digest(&self) -> u64 {
         self.digest

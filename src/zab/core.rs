@@ -29,6 +29,9 @@ pub(super) struct Core {
     pub trusted: bool,
     /// Whether the log could not be cut where a leader wanted: this server has to get a snapshot.
     pub distrusts_log: bool,
+    /// The tree holds zxids of no later epoch than this one. Where they came with a database from elsewhere, it is
+    /// later than every epoch that was agreed on here.
+    pub tree_epoch: Epoch,
     pub history: History,
     pub log_whole_after: Zxid,
     /// The last record handed to the disk.
@@ -69,6 +72,7 @@ impl Core {
             current: stored.current_epoch,
             trusted: stored.trusted,
             distrusts_log: false,
+            tree_epoch: Epoch::default(),
             history: stored.history,
             log_whole_after: stored.log_whole_after,
             appended: last,

@@ -47,13 +47,17 @@ pub enum Mistake {
     TwinsWelcome,
     /// 1277, 2789: the counter runs over into the epoch. Learners refuse what is then proposed.
     CounterRunsOver,
+    /// A restored database takes the leader's own position: one position, two databases.
+    RestoreInPlace,
+    /// A database that was restored holds positions of an epoch which then begins anew.
+    RestoredEpochsForgotten,
     /// 1551: what an observer hears between its snapshot and UPTODATE is dropped.
     ObserverDropsDuringSync,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Mistake; 21] = [
+    pub const ALL: [Mistake; 23] = [
         Mistake::EpochBeforeHistory,
         Mistake::AnswerBeforeEpoch,
         Mistake::AckBeforeSync,
@@ -74,6 +78,8 @@ impl Mistake {
         Mistake::AcksSurviveTruncation,
         Mistake::TwinsWelcome,
         Mistake::CounterRunsOver,
+        Mistake::RestoreInPlace,
+        Mistake::RestoredEpochsForgotten,
         Mistake::ObserverDropsDuringSync,
     ];
 }

@@ -332,6 +332,37 @@ impl Peer {
         self.settle(now);
     }
 
+    /// As a leader: proposes nothing any more, so that what is under way comes to its end. Only the end of this
+    /// leadership opens it again.
+    pub fn close(&mut self) {
+        if let State::Leading(leader) = &mut self.state {
+            leader.close();
+        }
+    }
+
+    /// As a leader that is [settled](Peer::is_settled): lets a database from elsewhere take the place of everything
+    /// before. It gets the next position of this epoch, like a transaction that is in this log alone, and is owed to
+    /// the disk as [`Effect::InstallSnapshot`]; once it is durable this leadership ends. Whoever leads next has it,
+    /// and so has everybody, or has not, and it is cut off: this server is to be elected for it. False if this server
+    /// does not lead, or may not propose.
+    pub fn supersede(&mut self) -> bool {
+        let State::Leading(leader) = &self.state else {
+            return false;
+        };
+        let Some(zxid) = leader.successor(&self.core) else {
+            return false;
+        };
+        self.core.install(zxid);
+        true
+    }
+
+    /// No zxid in the tree is newer than `reach`. A leadership that begins from now on has a later epoch, so that
+    /// none of them is given out again.
+    pub fn tree_reaches(&mut self, reach: Zxid) {
+        let most = Epoch(Epoch::LAST.0 - 2);
+        self.core.tree_epoch = self.core.tree_epoch.max(reach.epoch().min(most));
+    }
+
     /// Whether the tree has everything that this server's log has, and all of that is durable: nothing is under way.
     pub fn is_settled(&self) -> bool {
         let core = &self.core;

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use jute::Op;
@@ -183,10 +184,10 @@ fn a_restore_amid_writes_leaves_a_log_that_fits_the_tree() {
         client.create(&format!("/kept{n}"), b"", 0);
     }
     let snapshot = get(&server, "/commands/snapshot", "ip").body;
-    let done = std::sync::atomic::AtomicBool::new(false);
+    let (done, acknowledged) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for writer in 0..2 {
-            let (server, done) = (&server, &done);
+            let (server, done, acknowledged) = (&server, &done, &acknowledged);
             scope.spawn(move || {
                 for n in 0.. {
                     // Each connection ends with the restore it meets.
@@ -196,7 +197,7 @@ fn a_restore_amid_writes_leaves_a_log_that_fits_the_tree() {
                         continue;
                     }
                     for m in 0..1000 {
-                        if done.load(std::sync::atomic::Ordering::Relaxed) {
+                        if done.load(Ordering::Relaxed) {
                             return;
                         }
                         let create = create(&format!("/w{writer}-{n}-{m}"), b"x", 0);
@@ -204,12 +205,16 @@ fn a_restore_amid_writes_leaves_a_log_that_fits_the_tree() {
                         if client.frame().is_none() {
                             break;
                         }
+                        acknowledged.fetch_add(1, Ordering::Relaxed);
                     }
                 }
             });
         }
         for _ in 0..5 {
-            std::thread::sleep(Duration::from_millis(100));
+            let enough = acknowledged.load(Ordering::Relaxed) + 50;
+            wait_until("writes go on", || {
+                acknowledged.load(Ordering::Relaxed) >= enough
+            });
             let restored = http(
                 server.admin.unwrap(),
                 "POST",
@@ -219,7 +224,7 @@ fn a_restore_amid_writes_leaves_a_log_that_fits_the_tree() {
             );
             assert_eq!(restored.status, 200);
         }
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        done.store(true, Ordering::Relaxed);
     });
     let end = zxid(&server);
     let count = |text: String| {
@@ -467,8 +472,28 @@ fn a_subtree_goes_into_a_living_server() {
     assert_eq!(zookeeper.status.code(), Some(2));
 }
 
+/// What the leader is sent goes to all members; the others refuse and say who leads.
+fn restore_through_the_leader(ensemble: &Ensemble, leader: usize, snapshot: &[u8]) {
+    for id in (1..=3).filter(|id| *id != leader) {
+        let address = ensemble.server(id).admin.unwrap();
+        let refused = http(address, "POST", "/commands/restore", "ip", snapshot);
+        let said = String::from_utf8_lossy(&refused.body).into_owned();
+        let names = said.contains(&format!(
+            "send the snapshot to server {leader}, which leads"
+        ));
+        assert!(refused.status == 409 && names, "{said}");
+    }
+    let address = ensemble.server(leader).admin.unwrap();
+    let restored = http(address, "POST", "/commands/restore", "ip", snapshot);
+    let said = String::from_utf8_lossy(&restored.body).into_owned();
+    assert!(
+        restored.status == 200 && said.contains("last_zxid"),
+        "{said}"
+    );
+}
+
 #[test]
-fn members_are_restored_one_after_the_other() {
+fn what_the_leader_is_sent_is_restored_on_every_member() {
     let source = TestServer::start("");
     let mut client = source.open();
     for n in 0..30 {
@@ -477,48 +502,56 @@ fn members_are_restored_one_after_the_other() {
     let snapshot = get(&source, "/commands/snapshot", "ip").body;
     let mut ensemble = Ensemble::with_admin(3);
     let leader = ensemble.leader();
-    ensemble.server(leader).open().create("/gone", b"", 0);
-    for id in 1..=3 {
-        wait_until("everybody has it", || {
-            ensemble.server(id).word("srvr").contains("Node count: 6")
-        });
-    }
-    // The leader last: until then it goes on as it is.
-    let others = (1..=3).filter(|id| *id != leader);
-    for id in others.chain([leader]) {
-        let address = ensemble.server(id).admin.unwrap();
-        wait_until("it serves", || {
-            !ensemble
-                .server(id)
-                .word("srvr")
-                .contains("not currently serving")
-        });
-        let restored = http(address, "POST", "/commands/restore", "ip", &snapshot);
-        let said = String::from_utf8_lossy(&restored.body).into_owned();
-        assert!(
-            restored.status == 200 && said.contains("last_zxid"),
-            "{said}"
-        );
-    }
-    ensemble.leader();
-    let sees_all = |server: &TestServer| {
-        let text = server.word("srvr");
-        text.contains("Node count: 35")
+    let before = ensemble
+        .server(leader)
+        .open()
+        .create("/gone", b"", 0)
+        .zxid();
+    restore_through_the_leader(&ensemble, leader, &snapshot);
+    let nodes = |ensemble: &Ensemble, count: usize| {
+        let count = format!("Node count: {count}");
+        for id in 1..=3 {
+            wait_until("it has what was restored", || {
+                ensemble.server(id).word("srvr").contains(&count)
+            });
+        }
     };
-    for id in 1..=3 {
-        wait_until("it has what was restored", || sees_all(ensemble.server(id)));
-    }
+    nodes(&ensemble, 35);
     let mut client = ensemble.server(1).open();
     assert!(client.exists("/n29", false) && !client.exists("/gone", false));
-    client.create("/new", b"", 0);
+    let after = client.create("/new", b"", 0).zxid();
+    assert!(after >> 32 > before >> 32, "{after:#x} after {before:#x}");
     drop(client);
     (1..=3).for_each(|id| ensemble.stop_server(id));
     (1..=3).for_each(|id| ensemble.start_server(id));
     ensemble.leader();
+    nodes(&ensemble, 36);
+}
+
+#[test]
+fn a_snapshot_of_a_later_epoch_leaves_no_zxid_to_be_given_out_again() {
+    let mut old = Ensemble::with_admin(3);
+    for _ in 0..3 {
+        let leader = old.leader();
+        old.stop_server(leader);
+        old.leader();
+        old.start_server(leader);
+    }
+    let leader = old.leader();
+    let late = old.client(leader).create("/late", b"", 0).zxid();
+    let snapshot = get(old.server(leader), "/commands/snapshot", "ip").body;
+    drop(old);
+    let new = Ensemble::with_admin(3);
+    let leader = new.leader();
+    let early = new.client(leader).create("/early", b"", 0).zxid();
+    assert!(early < late);
+    restore_through_the_leader(&new, leader, &snapshot);
     for id in 1..=3 {
-        wait_until("it is there after a start", || {
-            ensemble.server(id).word("srvr").contains("Node count: 36")
+        wait_until("it has what was restored", || {
+            new.read(id, "/late").is_some()
         });
+        let zxid = new.client(id).create(&format!("/n{id}"), b"", 0).zxid();
+        assert!(zxid >> 32 > late >> 32, "{zxid:#x} after {late:#x}");
     }
 }
 

@@ -9,7 +9,7 @@
 //! Source: Zab (DSN 2011) section 4; `Zab.tla`: `Integrity`, `Agreement`, `TotalOrder`, `LocalPrimaryOrder`,
 //! `GlobalPrimaryOrder`, `PrefixConsistency`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 
 use bytes::Bytes;
@@ -19,17 +19,20 @@ use jute::txn::{LoggedTxn, Txn};
 use rustc_hash::{FxHashMap, FxHasher};
 
 use super::watches::Events;
-use super::{Held, holds};
+use super::{Held, holds, trees};
 use crate::base::{ServerId, SessionId, Zxid, path};
+use crate::sim::restores;
 use crate::tree::{Change, ChangeKind, Tree, TreeOptions};
 
 /// What was agreed so far.
 pub(in crate::sim) struct Order {
     /// Every transaction that any leader ever made.
-    made: BTreeMap<Zxid, Bytes>,
+    made: BTreeMap<Zxid, Made>,
     agreed: Vec<Agreed>,
     index: BTreeMap<Zxid, usize>,
     begin: Zxid,
+    /// The newest zxid that a restored database held.
+    reach: Zxid,
     /// The tree after all of it.
     pub(in crate::sim) tree: Tree,
     versions: BTreeMap<String, Vec<Version>>,
@@ -38,9 +41,20 @@ pub(in crate::sim) struct Order {
     pub(in crate::sim) events: Events,
     /// Where a session's end stands.
     pub(in crate::sim) closed: BTreeMap<SessionId, Zxid>,
+    /// Sessions that a restored database did not know; their clients may not have heard of it.
+    pub(in crate::sim) restored_away: BTreeSet<SessionId>,
     pub(in crate::sim) created: BTreeMap<SessionId, Zxid>,
     /// The position of each write in the order, by session and number.
     pub(in crate::sim) writes: FxHashMap<(SessionId, i32), Zxid>,
+}
+
+/// What has a place in the order, if it is agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Made {
+    /// A transaction, as logs keep it.
+    Txn(Bytes),
+    /// A snapshot that was sent to a leader.
+    Restored(Bytes),
 }
 
 /// One transaction that was agreed on.
@@ -80,11 +94,13 @@ impl Order {
             agreed: Vec::new(),
             index: BTreeMap::new(),
             begin,
+            reach: Zxid::ZERO,
             tree,
             versions: BTreeMap::new(),
             children: BTreeMap::new(),
             events: Events::default(),
             closed: BTreeMap::new(),
+            restored_away: BTreeSet::new(),
             created: BTreeMap::new(),
             writes: FxHashMap::default(),
         }
@@ -92,21 +108,26 @@ impl Order {
 
     /// A server writes a transaction to its log.
     pub(in crate::sim) fn logged(&mut self, server: ServerId, zxid: Zxid, txn: &Bytes) -> Held {
-        self.same(server, zxid, txn)
+        self.same(server, zxid, Made::Txn(txn.clone()))
+    }
+
+    /// A leader gives a snapshot that it was sent a place in the order.
+    pub(in crate::sim) fn sent(&mut self, server: ServerId, zxid: Zxid, sent: &Bytes) -> Held {
+        self.same(server, zxid, Made::Restored(sent.clone()))
     }
 
     /// A leader sends a transaction.
     pub(in crate::sim) fn said(&mut self, server: ServerId, zxid: Zxid, txn: &Bytes) -> Held {
-        self.same(server, zxid, txn)
+        self.same(server, zxid, Made::Txn(txn.clone()))
     }
 
-    fn same(&mut self, server: ServerId, zxid: Zxid, txn: &Bytes) -> Held {
+    fn same(&mut self, server: ServerId, zxid: Zxid, new: Made) -> Held {
         if let Some(made) = self.made.get(&zxid) {
-            return holds(made == txn, "Integrity", || {
+            return holds(*made == new, "Integrity", || {
                 format!("server {server} has another transaction at {zxid} than was made there")
             });
         }
-        self.made.insert(zxid, txn.clone());
+        self.made.insert(zxid, new);
         Ok(())
     }
 
@@ -185,7 +206,11 @@ impl Order {
         holds(follows, property, || {
             format!("server {server} delivers {zxid} after {last}")
         })?;
-        let made = self.made.get(&zxid).cloned();
+        let made = match self.made.get(&zxid).cloned() {
+            Some(Made::Restored(sent)) => return self.replace(zxid, &sent),
+            Some(Made::Txn(txn)) => Some(txn),
+            None => None,
+        };
         let logged = made.and_then(|made| LoggedTxn::read(made).ok());
         let Some(logged) = logged else {
             return holds(false, "Integrity", || {
@@ -195,7 +220,51 @@ impl Order {
         self.apply(zxid, &logged)
     }
 
+    /// A restored database is agreed on: sessions and znodes are those that it knows.
+    fn replace(&mut self, zxid: Zxid, sent: &Bytes) -> Held {
+        let Some(mut tree) = restores::load(sent) else {
+            return holds(false, "Integrity", || format!("{zxid} is no database"));
+        };
+        self.reach = tree.reach();
+        tree.set_last_zxid(zxid);
+        let old = std::mem::replace(&mut self.tree, tree);
+        for (session, _) in old.sessions() {
+            self.closed.insert(session, zxid);
+            self.restored_away.insert(session);
+        }
+        for (session, _) in self.tree.sessions() {
+            self.closed.remove(&session);
+            self.restored_away.remove(&session);
+            self.created.entry(session).or_insert(zxid);
+        }
+        let mut paths = trees::paths(&old);
+        paths.extend(trees::paths(&self.tree));
+        self.children = paths
+            .iter()
+            .map(|path| (path.clone(), children(&self.tree, path)))
+            .collect();
+        for path in paths {
+            self.remember(zxid, &path);
+        }
+        self.index.insert(zxid, self.agreed.len());
+        self.agreed.push(Agreed {
+            zxid,
+            digest: self.tree.digest(),
+            session: SessionId(0),
+            cxid: 0,
+            err: ErrorCode::OK,
+            took_effect: false,
+        });
+        Ok(())
+    }
+
     fn apply(&mut self, zxid: Zxid, logged: &LoggedTxn) -> Held {
+        let reach = self.reach;
+        holds(
+            zxid > reach,
+            "Integrity: no zxid is given out again",
+            || format!("{zxid} is agreed on, and the restored database reaches to {reach}"),
+        )?;
         let mut changes = Vec::new();
         let (header, txn) = (&logged.header, &logged.txn);
         let applied = self.tree.apply(header, txn, &mut changes);
@@ -312,6 +381,11 @@ impl Order {
         let after = versions.partition_point(|version| version.zxid <= zxid);
         versions[..after].last()?.state.as_ref()
     }
+}
+
+fn children(tree: &Tree, path: &str) -> u64 {
+    let znode = tree.find(path);
+    znode.map_or(0, |znode| names_hash(tree.children(znode)))
 }
 
 fn parent_of(path: &str) -> String {

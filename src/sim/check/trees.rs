@@ -42,6 +42,19 @@ pub(in crate::sim) fn difference(one: &Tree, other: &Tree) -> Option<String> {
     })
 }
 
+/// Every path there is.
+pub(in crate::sim) fn paths(tree: &Tree) -> BTreeSet<String> {
+    let (mut paths, mut open) = (BTreeSet::new(), vec!["/".to_owned()]);
+    while let Some(path) = open.pop() {
+        if let Some(znode) = tree.find(&path) {
+            let prefix = if path == "/" { "" } else { &path };
+            open.extend(tree.children(znode).map(|name| format!("{prefix}/{name}")));
+        }
+        paths.insert(path);
+    }
+    paths
+}
+
 fn names(tree: &Tree, znode: Znode) -> BTreeSet<String> {
     tree.children(znode).map(str::to_owned).collect()
 }

@@ -130,6 +130,26 @@ fn a_session_called_over_by_a_leader_that_is_deposed() {
     must_find("RefuseWithoutRound", options, 60, &properties);
 }
 
+fn must_find_in_restores(mistake: Mistake, properties: &[&str]) {
+    let options = Options {
+        mistake: Some(mistake),
+        change: Some(Plan::restore_often),
+        ..Options::default()
+    };
+    must_find(&format!("{mistake:?}"), options, 10, properties);
+}
+
+#[test]
+fn a_restored_database_at_a_position_that_was_given_out() {
+    must_find_in_restores(Mistake::RestoreInPlace, &["Integrity"]);
+}
+
+#[test]
+fn zxids_of_a_restored_database_that_are_given_out_again() {
+    let properties = ["Integrity: no zxid is given out again"];
+    must_find_in_restores(Mistake::RestoredEpochsForgotten, &properties);
+}
+
 #[test]
 fn zk_4785_records_reported_before_they_are_synced() {
     must_find_slip(Slip::LogBeforeSync, 6, &["what was durable survives"]);

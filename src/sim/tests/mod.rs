@@ -84,3 +84,30 @@ fn a_voter_loses_its_disk_only_where_all_that_it_promised_is_elsewhere() {
 }
 
 const SEEDS_OF_FORGETFUL: u64 = 8;
+
+#[test]
+fn what_a_leader_is_sent_is_the_database_of_all_or_of_none() {
+    let options = Options {
+        change: Some(Plan::restore_often),
+        ..Options::default()
+    };
+    let mut coverage = Coverage::default();
+    for seed in 0..SEEDS_OF_RESTORED {
+        let report = guarded(seed, &options);
+        coverage.merge(&report.coverage);
+        if let Some(broken) = report.broken {
+            panic!("seed {seed}: {broken}");
+        }
+    }
+    println!("{coverage}");
+    for (road, least) in [
+        ("restored", 5),
+        ("restore refused by a learner", 1),
+        ("restore lost to another leader", 1),
+    ] {
+        let times = coverage.of(road);
+        assert!(times >= least, "{road}: only {times} times");
+    }
+}
+
+const SEEDS_OF_RESTORED: u64 = 8;

@@ -104,7 +104,8 @@ fn snapshots_and_records_behind_a_received_one_do_not_come_back() {
 fn zk_2872_and_3642_a_received_snapshot_is_there_as_a_whole_or_not_at_all() {
     let (whole, server) = six_writes();
     let old = picture(&server.tree);
-    for zxid in [LATER, Zxid(3), Zxid(4)] {
+    // A leader's, older than the log, at a snapshot; and restored: alone at the log's end, by a leader behind it.
+    for zxid in [LATER, Zxid(3), Zxid(4), Zxid(6), Zxid(7)] {
         let new = picture(&received(zxid));
         let steps = {
             let disk = whole.fork(1);
@@ -262,19 +263,20 @@ fn logs_and_snapshots_in_two_folders_change_together_too() {
         recover(&shared, &two, &options()).map(|recovered| picture(&recovered.tree))
     };
     let old = picture(&server.tree);
-    let new = picture(&received(LATER));
     let cut = {
         let disk = whole.fork(1);
         truncate_to(&disk, &two, Zxid(3), true, &options()).unwrap();
         start(&disk).unwrap()
     };
+    let places = [LATER, Zxid(6), Zxid(7)];
     for (seed, crash) in (0..20).flat_map(|seed| (1..=30).map(move |crash| (seed, crash))) {
+        let zxid = places[seed as usize / 2 % places.len()];
         let disk = whole.fork(seed * 100 + crash);
         disk.crash_at(crash);
         let complete = if seed % 2 == 0 {
             let shared: Arc<dyn Disk> = Arc::new(disk.clone());
             let options = SnapshotOptions::default();
-            install(&shared, &two, &mut received(LATER), LATER, &options).is_ok()
+            install(&shared, &two, &mut received(zxid), zxid, &options).is_ok()
         } else {
             truncate_to(&disk, &two, Zxid(3), true, &options()).is_ok()
         };
@@ -283,6 +285,7 @@ fn logs_and_snapshots_in_two_folders_change_together_too() {
         let _ = start(&disk);
         disk.reboot();
         let found = start(&disk).unwrap();
+        let new = picture(&received(zxid));
         let other = if seed % 2 == 0 { &new } else { &cut };
         assert!(
             !complete && found == old || found == *other,

@@ -53,6 +53,17 @@ impl Leader {
             return Some(Zxid::first_of(Epoch(self.epoch.0 + 1)));
         }
         let next = Zxid(self.broadcast.proposed.0.wrapping_add(1));
+        (self.is_serving() && !used_up && !self.closed).then_some(next)
+    }
+
+    /// The position of a database that takes the place of everything before: as a proposal would get it. None while
+    /// there must be no proposal.
+    pub fn successor(&self, core: &Core) -> Option<Zxid> {
+        let used_up = self.broadcast.proposed.counter() >= core.last_counter;
+        if core.errs(Mistake::RestoreInPlace) {
+            return Some(core.logged);
+        }
+        let next = self.broadcast.proposed.next()?;
         (self.is_serving() && !used_up).then_some(next)
     }
 

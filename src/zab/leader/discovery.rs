@@ -31,7 +31,11 @@ impl Leader {
             return;
         }
         let accepted = self.learners.values().map(|learner| learner.accepted);
-        let highest = accepted.fold(core.accepted, Epoch::max);
+        let mut highest = accepted.fold(core.accepted, Epoch::max);
+        if !core.errs(Mistake::RestoredEpochsForgotten) {
+            // No zxid that the tree holds is given out again.
+            highest = highest.max(core.tree_epoch);
+        }
         self.epoch = Epoch(highest.0 + 1);
         self.phase = Phase::Accepting;
         core.save_accepted(self.epoch);

@@ -81,6 +81,8 @@ pub(super) struct Leader {
     next_ping: Mono,
     /// Half ticks since the epoch was established.
     half_ticks: u64,
+    /// Nothing is proposed any more.
+    closed: bool,
 }
 
 impl Leader {
@@ -100,6 +102,7 @@ impl Leader {
             syncs: Syncs::default(),
             next_ping: now,
             half_ticks: 0,
+            closed: false,
         };
         leader.decide_epoch(core);
         leader
@@ -121,6 +124,7 @@ impl Leader {
             syncs: Syncs::default(),
             next_ping: Mono(i64::MAX),
             half_ticks: 0,
+            closed: false,
         }
     }
 
@@ -333,6 +337,9 @@ impl Leader {
         match (self.phase, done) {
             (Phase::Accepting, Done::AcceptedEpoch(_)) => self.epoch_accepted(core, now),
             (Phase::Adopting, Done::CurrentEpoch(_)) => self.epoch_adopted(core, now)?,
+            (Phase::Established, Done::Installed) => {
+                return Err("its database was replaced by one that was sent (restore)".to_owned());
+            }
             (Phase::Established, Done::Logged { .. }) => {
                 self.advance(core);
                 self.feed_starved(core, now);
@@ -461,6 +468,11 @@ impl Leader {
             });
             core.tail.push_back(proposal);
         }
+    }
+
+    /// Proposes nothing from now on: what is under way is finished, and then this leadership ends.
+    pub fn close(&mut self) {
+        self.closed = true;
     }
 
     /// Answers a learner that asked about a session.
