@@ -6,7 +6,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::shell::{self, CliArgs};
-use super::{ask, backup, config, doctor, log, purge, restore, server, snapshot, status, upstream};
+use super::{
+    ask, backup, config, doctor, log, purge, restore, server, snapshot, status, top, upstream,
+};
 use crate::admin;
 
 /// A server that takes the place of Apache ZooKeeper.
@@ -39,6 +41,8 @@ enum Command {
     Config(config::ConfigCommand),
     /// Say how servers are: what each is, how far, and how busy. Ours and Java's alike.
     Status(status::StatusArgs),
+    /// Watch servers on the terminal: how busy each is, its sessions, the hottest paths and the slowest stages.
+    Top(top::TopArgs),
     /// Print a script that completes this program's arguments in a shell.
     #[command(after_help = "Example: oxkeeper completions bash > /etc/bash_completion.d/oxkeeper")]
     Completions {
@@ -73,6 +77,7 @@ pub fn main() -> ExitCode {
         Some(Command::Ask { word, server }) => ask::run(&word, &server),
         Some(Command::Config(command)) => config::run(&command),
         Some(Command::Status(args)) => status::run(&args),
+        Some(Command::Top(args)) => top::run(&args),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(
                 shell,

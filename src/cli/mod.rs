@@ -5,6 +5,7 @@ mod ask;
 pub(crate) mod backup;
 mod config;
 mod doctor;
+mod http;
 mod java_text;
 mod log;
 mod notify;
@@ -15,6 +16,7 @@ mod server;
 mod shell;
 mod snapshot;
 mod status;
+mod top;
 mod upstream;
 
 pub use args::main;

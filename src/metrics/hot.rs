@@ -172,8 +172,8 @@ impl HotPaths {
         sketches.turn(now, &self.every.0);
         sketches.taken += 1;
         if sketches.taken > TAKEN_PER_SLICE {
-            let more = every.saturating_mul(2).min(EVERY_MAX);
-            self.every.0.store(more, Ordering::Relaxed);
+            let more = self.every.0.load(Ordering::Relaxed) * 2;
+            self.every.0.store(more.min(EVERY_MAX), Ordering::Relaxed);
             sketches.taken = 0;
         }
         if touched.len() <= PATHS_PER_REQUEST {

@@ -72,3 +72,76 @@ fn vitals_tells_where_the_time_went() {
     assert!(count(&vitals["fsync"]) >= Some(1));
     assert!(vitals["memory_bytes"]["znodes"].as_u64() > Some(0));
 }
+
+/// What `oxkeeper top` prints, and its exit code.
+fn top(arguments: &[&str]) -> (String, Option<i32>) {
+    let program = env!("CARGO_BIN_EXE_oxkeeper");
+    let output = std::process::Command::new(program)
+        .arg("top")
+        .args(arguments)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    (text, output.status.code())
+}
+
+#[test]
+fn top_prints_what_clients_do_as_json() {
+    let server = TestServer::start("");
+    load(&server);
+    let client = server.open();
+    let address = server.admin.unwrap().to_string();
+    let (text, code) = top(&["--json", "--interval", "0.05", &address]);
+    assert_eq!(code, Some(0));
+    let shown: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(shown["servers"][0]["state"], "standalone", "{text}");
+    assert_eq!(shown["servers"][0]["zxid"], format!("{:#x}", 7));
+    assert!(shown["servers"][0]["requests_per_second"].is_number());
+    assert!(shown["servers"][0]["memory_bytes"].as_u64() > Some(1 << 20));
+    let paths = paths(&shown["hot"]["paths"]);
+    assert_eq!(paths[..2], ["/hot/read", "/hot/write"], "{text}");
+    assert_eq!(shown["hot"]["sampled_one_in"], 1);
+    let sessions = shown["sessions"].as_array().unwrap();
+    let own = format!("{:#x}", client.session);
+    assert!(sessions.iter().any(|it| it["session"] == own), "{text}");
+}
+
+#[test]
+fn top_prints_a_dead_server_with_its_reason_beside_a_living_one() {
+    let server = TestServer::start("");
+    load(&server);
+    let living = server.admin.unwrap().to_string();
+    let gone = TestServer::start("").admin.unwrap().to_string();
+    let (text, code) = top(&["--once", "--interval", "0.05", &living, &gone]);
+    assert_eq!(code, Some(1));
+    let line = |of: &str| text.lines().find(|line| line.starts_with(of)).unwrap();
+    assert!(line(&living).contains("standalone"), "{text}");
+    assert!(
+        line(&gone).contains("no answer  cannot be reached: "),
+        "{text}"
+    );
+    assert!(
+        line("/hot/read").split_ascii_whitespace().count() > 1,
+        "{text}"
+    );
+    let client_port = server.address.to_string();
+    let (text, code) = top(&["--interval", "0.05", "--alone", &client_port]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("no answer"), "{text}");
+}
+
+#[test]
+fn top_refuses_what_is_no_address() {
+    let program = env!("CARGO_BIN_EXE_oxkeeper");
+    let output = std::process::Command::new(program)
+        .args(["top", "--once", "https://zk1:8080"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        said,
+        "oxkeeper: https://zk1:8080: only http://HOST:PORT can be asked\n"
+    );
+    assert_eq!(output.status.code(), Some(1));
+}

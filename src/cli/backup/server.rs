@@ -3,13 +3,10 @@
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper::{Request, Response, StatusCode, Uri, header};
-use hyper_util::rt::TokioIo;
+use hyper::{Response, StatusCode, header};
 use jute::persist::FileHeader;
-use tokio::net::TcpStream;
 
 use super::data_dir::{Position, follows};
 use super::error::BackupError;
@@ -18,6 +15,7 @@ use super::manifest::{Chain, SnapshotFile, parse_zxid};
 use super::run::{Addition, Report};
 use crate::admin::backup::{LOG, SNAPSHOT};
 use crate::base::Zxid;
+use crate::cli::http::{Address, Connection};
 use crate::storage::snapshot::Compression;
 use crate::storage::snapshot_name;
 
@@ -234,34 +232,14 @@ impl Server {
     }
 
     async fn get(&self, path: &str) -> Result<Response<Incoming>, BackupError> {
-        let root: Uri = self
-            .address
-            .parse()
-            .map_err(|_| self.failed("is no URL".into()))?;
-        let (Some(authority), Some("http") | None) = (root.authority(), root.scheme_str()) else {
-            return Err(self.failed("only http://HOST:PORT can be asked".into()));
-        };
-        let (host, port) = (authority.host(), authority.port_u16().unwrap_or(8080));
-        let request = Request::get(path)
-            .header(header::HOST, authority.as_str())
-            .header(header::CONNECTION, "close")
-            .header(header::AUTHORIZATION, &self.auth)
-            .body(Empty::<Bytes>::new())
-            .map_err(|error| self.failed(error.to_string()))?;
         let ask = async {
-            let host = host.trim_start_matches('[').trim_end_matches(']');
-            let stream = TcpStream::connect((host, port)).await;
-            let stream =
-                stream.map_err(|error| self.failed(format!("cannot be reached: {error}")))?;
-            let broken = |error: hyper::Error| self.failed(format!("does not answer: {error}"));
-            let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-                .await
-                .map_err(broken)?;
-            tokio::spawn(connection);
-            sender.send_request(request).await.map_err(broken)
+            let address = Address::parse(&self.address)?;
+            let mut connection = Connection::open(&address).await?;
+            connection.get(path, Some(&self.auth)).await
         };
         let response = tokio::time::timeout(PATIENCE, ask).await;
-        response.map_err(|_| self.failed("does not answer in time".into()))?
+        let response = response.unwrap_or_else(|_| Err("does not answer in time".into()));
+        response.map_err(|what| self.failed(what))
     }
 }
 
