@@ -386,3 +386,42 @@ fn every_script_and_file_that_commands_in_the_documents_name_exists() {
     }
     assert!(count > 10, "only {count} files");
 }
+
+#[test]
+fn the_image_is_built_from_every_file_that_the_program_includes() {
+    let copied: BTreeSet<String> = read("docker/Dockerfile")
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY "))
+        .flat_map(|line| line.split(' ').map(str::to_owned))
+        .collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = vec![root.join("src")];
+    let mut outside = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            // Tests are not built there.
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let program = text.split("#[cfg(test)]\nmod ").next().unwrap();
+            let is_test = path.to_string_lossy().contains("tests");
+            for included in program.split("include_str!(\"").skip(1) {
+                let name = included.split('"').next().unwrap();
+                let file = straight(&path.parent().unwrap().join(name));
+                if !is_test && !file.starts_with(root.join("src")) {
+                    outside.insert(file.strip_prefix(root).unwrap().display().to_string());
+                }
+            }
+        }
+    }
+    assert!(!outside.is_empty());
+    for file in outside {
+        assert!(
+            copied.contains(&file),
+            "docker/Dockerfile does not copy {file}"
+        );
+    }
+}

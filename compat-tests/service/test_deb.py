@@ -87,6 +87,9 @@ def test_the_package_installs_serves_is_removed_and_is_purged(package, debian):
     unit = (debian / "usr/lib/systemd/system/oxkeeper.service").read_text()
     assert (debian / "etc/systemd/system/multi-user.target.wants/oxkeeper.service").is_symlink(), "enabled"
     assert setting("User", unit) == "oxkeeper"
+    for file in ("bash-completion/completions/oxkeeper", "zsh/vendor-completions/_oxkeeper",
+                 "fish/vendor_completions.d/oxkeeper.fish", "man/man1/oxkeeper.1.gz"):
+        assert (debian / "usr/share" / file).is_file(), file
 
     port, admin = free_port(), free_port()
     with open(debian / "etc/oxkeeper/zoo.cfg", "a") as config:
