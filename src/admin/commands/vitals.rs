@@ -39,7 +39,9 @@ pub(super) fn hot_paths(admin: &Admin, query: &Query) -> Answer {
 }
 
 fn paths(list: &HotList) -> Vec<Value> {
-    let shown = list.paths.iter().map(|path| {
+    let counted = list.paths.iter();
+    let counted = counted.filter(|path| tenths(path.per_second) > 0.0);
+    let shown = counted.map(|path| {
         json!({
             "path": path.path,
             "per_second": tenths(path.per_second),

@@ -19,6 +19,8 @@ use crate::cli::http::Address;
 enum News {
     /// The server of this number was looked at.
     Looked(usize, Box<Result<Sample, String>>),
+    /// There are more servers.
+    Found(Vec<String>),
     /// The program is told to end.
     End,
 }
@@ -29,7 +31,8 @@ const TICK: Duration = Duration::from_millis(50);
 /// A server with more connections is asked for them in one round of so many.
 const MANY: (usize, u32) = (2000, 10);
 
-/// Shows the servers until the user has seen enough. The terminal is then as it was before, also after a panic.
+/// Shows the servers until the user has seen enough; if it `seeks`, also the others of the first one's ensemble, once
+/// that tells who they are. The terminal is then as it was before, also after a panic.
 ///
 /// # Errors
 /// The terminal's.
@@ -38,10 +41,11 @@ pub fn run(
     watched: Vec<Watched>,
     addresses: Vec<Address>,
     interval: Duration,
+    seeks: bool,
 ) -> io::Result<()> {
     let (tell, news) = channel();
-    for (number, address) in addresses.into_iter().enumerate() {
-        runtime.spawn(watch(number, address, interval, tell.clone()));
+    if let (true, Some(first)) = (seeks, addresses.first()) {
+        runtime.spawn(seek(first.clone(), interval, tell.clone()));
     }
     for kind in [
         SignalKind::terminate(),
@@ -57,10 +61,27 @@ pub fn run(
             let _ = tell.send(News::End);
         });
     }
+    let start = |number: usize, address: Address| {
+        runtime.spawn(watch(number, address, interval, tell.clone()));
+    };
+    for (number, address) in addresses.into_iter().enumerate() {
+        start(number, address);
+    }
     let mut terminal = ratatui::try_init()?;
-    let shown = show(&mut terminal, watched, &news);
+    let shown = show(&mut terminal, watched, &news, &start);
     let restored = ratatui::try_restore();
     shown.and(restored)
+}
+
+async fn seek(first: Address, interval: Duration, tell: Sender<News>) {
+    loop {
+        if let Some(others) = sample::others(&first).await {
+            // The other side may have ended already.
+            let _ = tell.send(News::Found(others));
+            return;
+        }
+        tokio::time::sleep(interval).await;
+    }
 }
 
 async fn watch(number: usize, address: Address, interval: Duration, tell: Sender<News>) {
@@ -85,6 +106,7 @@ fn show(
     terminal: &mut DefaultTerminal,
     mut watched: Vec<Watched>,
     news: &Receiver<News>,
+    start: &dyn Fn(usize, Address),
 ) -> io::Result<()> {
     let coloured = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let mut screen = Screen::new(Picture::of(&watched), coloured);
@@ -102,20 +124,28 @@ fn show(
                 return Ok(());
             }
         }
-        let mut looked = false;
+        let mut is_new = false;
         loop {
             match news.try_recv() {
                 Ok(News::Looked(number, sample)) => {
                     if let Some(server) = watched.get_mut(number) {
                         server.update(*sample);
-                        looked = true;
+                        is_new = true;
+                    }
+                }
+                Ok(News::Found(servers)) => {
+                    for server in servers {
+                        if let Ok(address) = Address::parse(&server) {
+                            start(watched.len(), address);
+                            watched.push(Watched::new(server));
+                        }
                     }
                 }
                 Ok(News::End) => return Ok(()),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
             }
         }
-        if looked {
+        if is_new {
             screen.update(Picture::of(&watched));
             changed = true;
         }

@@ -71,26 +71,28 @@ pub fn run(args: &TopArgs) -> ExitCode {
 
 fn top(args: &TopArgs) -> Result<ExitCode, String> {
     let mut servers = args.servers.clone();
-    for server in &servers {
-        Address::parse(server).map_err(|what| format!("{server}: {what}"))?;
-    }
+    let parsed = servers.iter().map(|server| {
+        let address = Address::parse(server);
+        address.map_err(|what| format!("{server}: {what}"))
+    });
+    let mut addresses: Vec<Address> = parsed.collect::<Result<_, _>>()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
-    if let ([one], false) = (&servers[..], args.alone)
-        && let Ok(address) = Address::parse(one)
-    {
-        servers.extend(runtime.block_on(sample::others(&address)));
+    let is_live = !args.once && !args.json && io::stdout().is_terminal();
+    let seeks = servers.len() == 1 && !args.alone;
+    if let (false, true, Some(address)) = (is_live, seeks, addresses.first()) {
+        let found = runtime.block_on(sample::others(address));
+        for server in found.unwrap_or_default() {
+            addresses.extend(Address::parse(&server));
+            servers.push(server);
+        }
     }
-    let parsed = servers.into_iter().filter_map(|server| {
-        let address = Address::parse(&server).ok()?;
-        Some((Watched::new(server), address))
-    });
-    let (mut watched, addresses): (Vec<_>, Vec<_>) = parsed.unzip();
-    if !args.once && !args.json && io::stdout().is_terminal() {
-        let shown = live::run(&runtime, watched, addresses, args.interval);
+    let mut watched: Vec<_> = servers.into_iter().map(Watched::new).collect();
+    if is_live {
+        let shown = live::run(&runtime, watched, addresses, args.interval, seeks);
         // A server that hangs must not keep this program.
         runtime.shutdown_background();
         shown.map_err(|error| format!("the terminal: {error}"))?;

@@ -64,6 +64,9 @@ impl Pane {
 
     /// What is to be said where there are no rows.
     pub fn nothing(self, picture: &Picture) -> &'static str {
+        if (picture.servers.iter()).all(|server| server.state.is_empty()) {
+            return "asking";
+        }
         match self {
             Pane::Servers => "",
             Pane::Sessions => "no connections are known",

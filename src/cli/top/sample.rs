@@ -139,9 +139,9 @@ async fn answer(
     })
 }
 
-/// The admin ports of the other voters of the server's ensemble, supposed that all have the same number; none if it
-/// does not say, or they share a machine and so cannot have.
-pub async fn others(address: &Address) -> Vec<String> {
+/// The admin ports of the other voters of the server's ensemble, supposed that all have the same number: of none that
+/// shares its host, and so cannot have. `None` if the server does not answer, or has no leader and so does not say.
+pub async fn others(address: &Address) -> Option<Vec<String>> {
     let ask = async {
         let mut connection = Connection::open(address).await.ok()?;
         let view = answer(&mut connection, "voting_view").await.ok()?.ok()?;
@@ -149,7 +149,7 @@ pub async fn others(address: &Address) -> Vec<String> {
         Some(others_of(&view, &state, address.port))
     };
     let found = tokio::time::timeout(PATIENCE, ask).await;
-    found.ok().flatten().unwrap_or_default()
+    found.ok().flatten()
 }
 
 fn others_of(view: &Value, state: &Value, port: u16) -> Vec<String> {

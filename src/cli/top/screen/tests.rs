@@ -188,6 +188,12 @@ fn a_terminal_of_any_size_will_do() {
 fn what_there_is_nothing_of_is_said() {
     let mut screen = Screen::new(Picture::default(), true);
     screen.press(key(KeyCode::Char('3')));
+    assert!(texts(&screen, 80, 10).contains("\nasking\n"));
+    let java = Picture {
+        servers: picture().servers,
+        ..Picture::default()
+    };
+    screen.update(java);
     assert!(texts(&screen, 80, 10).contains("no server that answers tells of hot paths"));
 }
 
