@@ -7,12 +7,14 @@
 A member keeps its ports and its data folder over restarts and over a change of its kind.
 """
 
+import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 from harness.ports import free_port
 from harness.servers import DidNotStart, Server, four_letter, jvm_words
@@ -116,9 +118,17 @@ class Member(Server):
     def pause(self):
         """SIGSTOP: the kernel goes on answering for it, the process does nothing."""
         self.process.send_signal(signal.SIGSTOP)
+        # Its threads run on until one of them has taken the signal, which on a busy machine takes a while.
+        until(lambda: set(self._thread_states()) == {"T"}, f"{self!r} stands still")
 
     def resume(self):
         self.process.send_signal(signal.SIGCONT)
+
+    def _thread_states(self):
+        """The letter of each thread, as proc(5) has it."""
+        for thread in Path(f"/proc/{self.pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+                yield (thread / "stat").read_text().rpartition(")")[2].split()[0]
 
     def word(self, word, timeout=2.0):
         """A four-letter word's answer; empty if there is none."""
