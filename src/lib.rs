@@ -35,6 +35,7 @@ pub mod client;
 pub mod client_port;
 pub mod config;
 pub mod doctor;
+pub mod load;
 pub mod logging;
 pub mod metrics;
 pub mod prep;

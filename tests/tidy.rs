@@ -38,6 +38,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("logging", &["audit"]),
     ("client_port", &["*"]),
     ("client", &["base", "config"]),
+    ("load", &["base", "client"]),
     ("admin", &["*"]),
     ("cli", &["*"]),
     (
@@ -54,6 +55,7 @@ const WORLDLY: &[&str] = &[
     "runtime/",
     "client_port/",
     "client/",
+    "load/",
     "admin/",
     "cli/",
     "logging/",

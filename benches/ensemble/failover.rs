@@ -8,10 +8,10 @@
 
 use crate::kit::machine;
 use crate::kit::report::{Goal, Report};
-use crate::kit::wire::{self, Refused, Session, frame, i32_at, text};
 use crate::members::Ensemble;
 use jute::Op;
 use jute::proto::SetDataRequest;
+use oxkeeper::load::wire::{self, Refused, Session, frame, i32_at};
 use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -102,9 +102,7 @@ async fn probe_all(
     let refused = |refused: Refused| format!("before the kill: {refused}");
     let mut held = Vec::new();
     for survivor in survivors {
-        let (mut stream, session) = wire::open(leader, Session::default())
-            .await
-            .map_err(refused)?;
+        let (mut stream, session) = open(leader, Session::default()).await.map_err(refused)?;
         write(&mut stream).await.map_err(refused)?;
         held.push((*survivor, session, stream));
     }
@@ -169,23 +167,29 @@ async fn probe(target: SocketAddr, session: Session, killed: Instant) -> Result<
 }
 
 async fn attempt(target: SocketAddr, session: Session) -> Result<TcpStream, Refused> {
-    let (mut stream, _) = wire::open(target, session).await?;
+    let (mut stream, _) = open(target, session).await?;
     write(&mut stream).await?;
     Ok(stream)
+}
+
+async fn open(target: SocketAddr, session: Session) -> Result<(TcpStream, Session), Refused> {
+    let target = (target.ip().to_string(), target.port());
+    let opened = wire::open(&target, session, Duration::from_secs(30)).await?;
+    Ok((opened.stream, opened.session))
 }
 
 /// One setData, acknowledged.
 async fn write(stream: &mut TcpStream) -> Result<(), Refused> {
     let request = SetDataRequest {
-        path: text("/versus-key-0000"),
+        path: Some("/versus-key-0000".into()),
         data: Some(vec![b'f'; 100].into()),
         version: -1,
     };
     let sent = frame(1, Op::SetData, |w| w.put(&request));
     stream.write_all(&sent).await?;
-    let mut reply = [0; wire::HEADER + 4];
+    let mut reply = [0; wire::HEADER];
     stream.read_exact(&mut reply).await?;
-    match i32_at(&reply, 16) {
+    match i32_at(&reply, 16).unwrap_or_default() {
         0 => Ok(()),
         code => Err(std::io::Error::other(format!("error {code}")).into()),
     }

@@ -5,4 +5,3 @@ pub mod load;
 pub mod machine;
 pub mod process;
 pub mod report;
-pub mod wire;

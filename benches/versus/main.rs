@@ -319,14 +319,13 @@ fn latency(
         in_flight: 1,
         ..options.load()
     };
-    let sorted = load::press(&[target], work, load, || ())?.latencies;
-    for (part, what) in [(0.5, "median"), (0.99, "99th of 100")] {
-        let place = (sorted.len() as f64 * part) as usize;
-        if let Some(nanos) = sorted.get(place) {
+    let latencies = load::press(&[target], work, load, || ())?.latencies;
+    for (percent, what) in [(50.0, "median"), (99.0, "99th of 100")] {
+        if latencies.count() > 0 {
             report.note(
                 format!("{name} alone: {what}, us"),
                 kind,
-                f64::from(*nanos) / 1e3,
+                latencies.percentile(percent) as f64 / 1e3,
                 None,
             );
         }

@@ -1,5 +1,6 @@
 //! Arguments, and which command they mean.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -7,7 +8,8 @@ use clap_complete::Shell;
 
 use super::shell::{self, CliArgs};
 use super::{
-    ask, backup, config, doctor, log, purge, restore, server, snapshot, status, top, upstream,
+    ask, backup, bench, config, doctor, log, purge, restore, server, snapshot, status, top,
+    upstream,
 };
 use crate::admin;
 
@@ -61,6 +63,9 @@ enum Command {
     Purge(purge::PurgeArgs),
     /// Say what is wrong with a data folder, Java's or ours, and put it right.
     Doctor(doctor::DoctorArgs),
+    /// Put servers under load, Java's or ours, and report how fast they answer.
+    #[command(after_long_help = bench::HELP, after_help = bench::HELP)]
+    Bench(bench::BenchArgs),
     /// Stand in for a class of Java's that a script starts.
     #[command(hide = true, disable_help_flag = true)]
     Upstream(upstream::UpstreamArgs),
@@ -68,9 +73,20 @@ enum Command {
     Version,
 }
 
+/// The arguments; `bench` has zkCli's way of naming servers, too, which is a long name behind one dash.
+fn words() -> impl Iterator<Item = OsString> {
+    let is_bench = std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == "bench");
+    std::env::args_os().map(move |word| match is_bench && word == "-server" {
+        true => "--server".into(),
+        false => word,
+    })
+}
+
 /// Runs the program.
 pub fn main() -> ExitCode {
-    match Args::parse().command {
+    match Args::parse_from(words()).command {
         None => server::run(&server::ServerArgs::default()),
         Some(Command::Server(args)) => server::run(&args),
         Some(Command::Cli(args)) => shell::run(args),
@@ -93,6 +109,7 @@ pub fn main() -> ExitCode {
         Some(Command::Snapshot(args)) => snapshot::run(&args),
         Some(Command::Purge(args)) => purge::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),
+        Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Upstream(args)) => upstream::run(&args),
         Some(Command::Version) => {
             println!("{}", admin::version());

@@ -3,6 +3,7 @@
 mod args;
 mod ask;
 pub(crate) mod backup;
+mod bench;
 mod config;
 mod doctor;
 mod http;

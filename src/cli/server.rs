@@ -216,7 +216,7 @@ fn tell_start(audits: bool, how: Verdict) {
 }
 
 /// Every client is an open file: take as many as the system lets this process have.
-fn raise_file_limit() {
+pub(super) fn raise_file_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(

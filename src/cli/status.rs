@@ -18,14 +18,14 @@ pub struct StatusArgs {
 
 /// What a server says of itself by `srvr`.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Status<'a> {
-    mode: &'a str,
+pub(super) struct Status<'a> {
+    pub mode: &'a str,
     zxid: &'a str,
     connections: &'a str,
     outstanding: &'a str,
     latency: &'a str,
     znodes: &'a str,
-    version: &'a str,
+    pub version: &'a str,
 }
 
 /// Prints the table.
@@ -69,7 +69,7 @@ pub fn run(args: &StatusArgs) -> ExitCode {
 }
 
 /// The lines of `srvr`; None if the server does not serve.
-fn read(text: &str) -> Option<Status<'_>> {
+pub(super) fn read(text: &str) -> Option<Status<'_>> {
     let mut status = Status::default();
     for line in text.lines() {
         let Some((name, value)) = line.split_once(": ") else {

@@ -13,14 +13,14 @@ use super::request::Identity;
 
 /// What the client knows of its session when it connects.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Credentials {
+pub(crate) struct Credentials {
     /// 0 asks for a new session.
     pub id: i64,
     pub password: [u8; 16],
 }
 
 /// Connects and asks for the session. The answer may refuse it, with a timeout of 0.
-pub(super) async fn shake_hands(
+pub(crate) async fn shake_hands(
     address: &(String, u16),
     session: Credentials,
     last_zxid: i64,

@@ -28,6 +28,7 @@ mod watches;
 
 pub use codes::code_text;
 pub use error::Error;
+pub(crate) use handshake::{Credentials, shake_hands};
 pub use ops::{CreateMode, open_acl};
 pub use path::{PathError, check_path};
 pub use servers::{Servers, ServersError};

@@ -57,6 +57,16 @@ impl Servers {
         })
     }
 
+    /// Name and port of each server.
+    pub fn addresses(&self) -> &[(String, u16)] {
+        &self.addresses
+    }
+
+    /// The servers' name for what a client of this connection string calls `path`.
+    pub fn outward(&self, path: &str) -> String {
+        self.chroot.outward(path)
+    }
+
     /// Spreads clients over servers: each tries them in an order of its own.
     pub(super) fn shuffle(&mut self, rng: &mut SmallRng) {
         self.addresses.shuffle(rng);

@@ -5,6 +5,7 @@
 
 mod admin;
 mod backup;
+mod bench;
 mod ensemble;
 mod handshake;
 mod limits;
