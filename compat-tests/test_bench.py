@@ -34,7 +34,8 @@ def bench(server, *words):
 
 
 def names(server):
-    return sorted(Client(server.host, server.port).children("/"))
+    found = Client(server.host, server.port).children("/")
+    return sorted(name.decode() for name in found)
 
 
 # Kind of work, requests, what they are made of, znodes made before.
@@ -84,9 +85,8 @@ def test_a_fixed_rate_is_kept_against_java(java):
     assert 450 <= report["per_second"] <= 510, report
 
 
-@pytest.mark.parametrize("version", ["3.5.10", "3.8.5"])
-def test_older_servers_will_do(version):
-    with servers.start("java", CFG, version=version) as older:
+def test_an_older_server_will_do():
+    with servers.start("java", CFG, version="3.8.5") as older:
         report = bench(older, "-n", 500, "--keys", 100)
-        assert report["servers"][0]["version"].startswith(version)
+        assert report["servers"][0]["version"].startswith("3.8.5")
         assert names(older) == ["zookeeper"]
