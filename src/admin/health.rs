@@ -102,19 +102,9 @@ impl Admin {
             return vec![still_recovering(&progress.text(), progress.idle())];
         }
         let now = self.clock.mono();
-        let check = |name, pulse: &Pulse, work: &str| {
-            let wrong = match pulse.doing(now) {
-                Doing::Ended => Some("its thread has ended; restart the server".to_owned()),
-                Doing::Working(time) if time >= STUCK => {
-                    Some(format!("it has been {work} for {} s", time.as_secs()))
-                }
-                Doing::AtLength(time) if time >= STUCK_AT_LENGTH => Some(format!(
-                    "it has been changing the files of dataDir for {} s; is their disk still there?",
-                    time.as_secs()
-                )),
-                _ => None,
-            };
-            Check { name, wrong }
+        let check = |name, pulse: &Pulse, work: &str| Check {
+            name,
+            wrong: stuck(pulse.doing(now), work),
         };
         vec![
             check(
@@ -194,6 +184,21 @@ impl Admin {
     }
 }
 
+/// What is wrong with a thread that does this, its usual work being `work`.
+fn stuck(doing: Doing, work: &str) -> Option<String> {
+    match doing {
+        Doing::Ended => Some("its thread has ended; restart the server".to_owned()),
+        Doing::Working(time) if time >= STUCK => {
+            Some(format!("it has been {work} for {} s", time.as_secs()))
+        }
+        Doing::AtLength(time) if time >= STUCK_AT_LENGTH => Some(format!(
+            "it has been changing the files of dataDir for {} s; is their disk still there?",
+            time.as_secs()
+        )),
+        _ => None,
+    }
+}
+
 fn still_recovering(at: &str, idle: Duration) -> Check {
     let wrong = (idle >= RECOVERY_STUCK).then(|| {
         let seconds = idle.as_secs();
@@ -265,6 +270,16 @@ mod tests {
         );
         let shown = "[+]a ok\nlivez check passed\n".to_owned();
         assert_eq!(text(answer("livez", &list[..1], true)).await, (200, shown));
+    }
+
+    #[test]
+    fn what_takes_long_by_its_nature_is_stuck_much_later_than_a_sync() {
+        let seconds = Duration::from_secs;
+        assert!(stuck(Doing::Working(seconds(30)), "syncing").is_some());
+        assert_eq!(stuck(Doing::AtLength(seconds(14 * 60)), "syncing"), None);
+        let why = stuck(Doing::AtLength(seconds(15 * 60)), "syncing").unwrap();
+        assert!(why.contains("files of dataDir for 900 s"), "{why}");
+        assert!(stuck(Doing::Ended, "syncing").is_some());
     }
 
     #[test]
