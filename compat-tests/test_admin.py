@@ -32,12 +32,35 @@ REQUESTS = """
     OPTIONS /commands/ruok PATCH /commands/ruok TRACE /commands/ruok TRACE / FOO /commands/ruok
     POST /commands POST /commands/nope GET /commands/%zz GET /commands/../commands/ruok
     GET /x/../commands/ruok OPTIONS / PUT / POST / GET /commands/stmk?traceMask=%zz
-    GET /commands/snapshot POST /commands/restore
+    GET /commands/snapshot POST /commands/restore HEAD /commands HEAD /commands/snapshot
+    GET //commands/ruok GET /commands//ruok GET /commands/ GET /commands/. GET /commands;x=1/ruok
+    GET /commands/ruok?a=% GET /commands/ruok?a=%ff GET /commands/ruok?a=%u0041
+    GET /commands/ruok#x GET /commands/a|b GET /commands\\ruok GET /commands%2fruok
+    GET /commands/%2e%2e/commands/ruok GET /commands/ruok%00 GET /../commands/ruok
+    GET http://x:1/commands/ruok GET commands/ruok OPTIONS * CONNECT x:80 get /commands/ruok
 """.split()
 BYTES = {
     "garbage": b"\0\1\2garbage\r\n\r\n",
     "HTTP/1.0": b"GET /commands/ruok HTTP/1.0\r\n\r\n",
     "no host": b"GET /commands/ruok HTTP/1.1\r\n\r\n",
+    "expect": b"GET /commands/ruok HTTP/1.1\r\nHost: x\r\nExpect: nonsense\r\n\r\n",
+    "expect 100": b"GET /commands/ruok HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+                  b"Content-Length: 0\r\n\r\n",
+    "long URL": b"GET /commands/" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    "long parameters": b"GET /commands/ruok?a=" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    "not quite long": b"GET /commands/" + b"a" * 7_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    "header of 7 KB": b"GET /commands/ruok HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 7_000 + b"\r\n\r\n",
+    "90 headers": b"GET /commands/ruok HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 90 + b"\r\n",
+    "PUT 1.0": b"PUT /commands/ruok HTTP/1.0\r\n\r\n",
+    "DELETE 1.0": b"DELETE /commands/ruok HTTP/1.0\r\n\r\n",
+    "two hosts": b"GET /commands/ruok HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+    "two lengths": b"GET /commands/ruok HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
+                   b"Content-Length: 1\r\n\r\n",
+    "folded": b"GET /commands/ruok HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n",
+    "line feeds": b"GET /commands/ruok HTTP/1.1\nHost: x\n\n",
+    "body": b"GET /commands/ruok HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
+    "keep-alive": b"GET /commands/ruok HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     "two at once": b"GET /commands/ruok HTTP/1.1\r\nHost: x\r\n\r\n" * 2,
     "long header": b"GET /commands/ruok HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 20_000 + b"\r\n\r\n",
 }

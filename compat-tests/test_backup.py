@@ -234,7 +234,7 @@ def test_killed_amid_a_restore_over_http_there_is_the_old_database_or_the_new_on
 
             sender = threading.Thread(target=send)
             sender.start()
-            time.sleep(whole * number / 10)  # so far has it come
+            time.sleep(whole * 2 * number / 10)  # so far has it come
             server.kill()
             sender.join()
             server.restart()

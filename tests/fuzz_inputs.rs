@@ -23,6 +23,11 @@ fn clients_that_send_any_bytes_do_no_harm() {
 }
 
 #[test]
+fn whatever_is_sent_to_the_admin_server_does_no_harm() {
+    replay("http", &[], 6000);
+}
+
+#[test]
 fn logs_of_any_bytes_do_no_harm() {
     replay("txn_log", &["tests/golden"], 4000);
 }

@@ -13,7 +13,7 @@ from harness.rawzk import Client
 from harness.trees import picture
 
 ZNODES = 400
-KILLS = 7
+KILLS = 10
 
 
 def post(port, snapshot):
@@ -49,7 +49,7 @@ class Restored:
         self.ensemble = build(spec, member_cfg=dict(enumerate(keys, 1)))
         self.ensemble.start()
         self.ports = dict(enumerate(ports, 1))
-        leader = self.ensemble.leader
+        leader = self.leader()
         client = connect(leader)
         client.create("/old", b"")
         old = snapshot_of(self.ports[leader.sid])
@@ -59,8 +59,15 @@ class Restored:
         self.snapshots = {"old": old, "new": snapshot_of(self.ports[leader.sid])}
         self.state = "new"
 
-    def send(self, state):
-        return post(self.ports[self.ensemble.leader.sid], self.snapshots[state])
+    def leader(self):
+        """One of ours, that leads."""
+        while (leader := self.ensemble.wait_for_leader()).kind == "java":
+            leader.restart()
+            self.ensemble.wait_until_serving()
+        return leader
+
+    def send(self, leader, state):
+        return post(self.ports[leader.sid], self.snapshots[state])
 
     def look(self):
         """Which of the two all members have, as a whole."""
@@ -89,34 +96,35 @@ class Restored:
                 if not path.startswith(b"/zookeeper")}
 
 
-@pytest.mark.parametrize("spec", ["OOO", "OJO"])
-def test_a_leader_killed_amid_a_restore_leaves_all_members_with_the_old_or_the_new(build, spec):
+@pytest.mark.parametrize("spec, kills", [
+    ("OOO", KILLS),
+    pytest.param("OJO", 3, marks=pytest.mark.long),
+])
+def test_a_leader_killed_amid_a_restore_leaves_all_members_with_the_old_or_the_new(build, spec,
+                                                                                   kills):
     restored = Restored(build, spec)
-    if restored.ensemble.leader.kind == "java":
-        restored.ensemble.leader.restart()
-        restored.ensemble.wait_until_serving()
+    leader = restored.leader()
     began = time.monotonic()
-    assert restored.send("old")[0] == 200
+    assert restored.send(leader, "old")[0] == 200
     whole = time.monotonic() - began
     assert restored.look() == "old"
     state, seen = "old", []
-    for number in range(KILLS if spec == "OOO" else 2):
-        leader = restored.ensemble.leader
-        if leader.kind == "java":
-            leader.restart()
-            restored.ensemble.wait_until_serving()
-            leader = restored.ensemble.leader
+    for number in range(kills):
+        leader = restored.leader()
         other = "new" if state == "old" else "old"
         answers = []
-        sender = threading.Thread(target=lambda: answers.append(restored.send(other)))
+
+        def send(leader=leader, other=other, answers=answers):
+            answers.append(restored.send(leader, other))
+
+        sender = threading.Thread(target=send)
         sender.start()
-        time.sleep(whole * number / (KILLS - 2))  # so far has it come
+        time.sleep(whole * 2 * number / KILLS)  # so far has it come
         leader.kill()
         sender.join()
         leader.launch()
         found = restored.look()
-        seen.append((number, answers[0][0], found == other))
-        assert found in (state, other)
+        seen.append((answers[0][0], found == other))
         assert answers[0][0] != 200 or found == other, answers
         state = found
         # What is there is served and written to like any other database.
@@ -124,12 +132,12 @@ def test_a_leader_killed_amid_a_restore_leaves_all_members_with_the_old_or_the_n
         client.create("/more", b"")
         client.delete("/more")
         client.close()
-    print(f"a restore takes {whole:.2f} s; kill, answer, whether it took effect: {seen}")
+    print(f"a restore takes {whole:.2f} s; answer, and whether it took effect: {seen}")
 
 
 def test_a_member_that_does_not_lead_says_who_does(build):
     restored = Restored(build, "OOO")
-    leader = restored.ensemble.leader
+    leader = restored.leader()
     for member in restored.ensemble.followers:
         status, said = post(restored.ports[member.sid], restored.snapshots["old"])
         assert status == 409 and f"server {leader.sid}, which leads" in said

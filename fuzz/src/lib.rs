@@ -3,6 +3,7 @@
 //!
 //! A target ends quietly for any input, or panics: by itself, or because a promise below is broken.
 
+mod http;
 mod links;
 mod peer;
 mod session;
@@ -17,6 +18,7 @@ use oxkeeper::config::{Config, ConfigSources, Pointers, jvm};
 use oxkeeper::storage::{snapshot as snapshots, txnlog};
 use oxkeeper::tree::TreeOptions;
 
+pub use http::http;
 pub use links::{election_link, quorum_link};
 pub use peer::peer;
 pub use session::session;
@@ -25,7 +27,7 @@ pub use session::session;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("client_frame", client_frame),
     ("session", session),
     ("txn_log", txn_log),
@@ -34,6 +36,7 @@ pub const TARGETS: [Target; 8] = [
     ("election_link", election_link),
     ("quorum_link", quorum_link),
     ("peer", peer),
+    ("http", http),
 ];
 
 /// The largest frame of a server of default settings, in bytes.

@@ -68,6 +68,29 @@ pub fn session(input: &[u8]) {
     world.finish();
 }
 
+/// A server on its own, whose timers are short.
+pub fn replica_options(auth: AuthOptions) -> ReplicaOptions {
+    ReplicaOptions {
+        tick: Duration::from_secs(2),
+        min_session_timeout: Duration::from_secs(4),
+        max_session_timeout: Duration::from_secs(40),
+        server_id: 1,
+        prep: PrepOptions {
+            enforce_quota: true,
+            reconfig_enabled: true,
+            auth,
+        },
+        reaper: ReaperOptions {
+            interval: Duration::from_secs(1),
+            max_per_minute: 60_000,
+            max_never_used: Duration::ZERO,
+        },
+        throttle: ThrottleOptions::default(),
+        reply_backlog_bytes: 1 << 20,
+        slow_request: None,
+    }
+}
+
 struct World {
     now: Now,
     gate: Arc<Gate>,
@@ -85,25 +108,7 @@ impl World {
             super_digest: Some("super:D/InIHSb7yEEbrWz8b9l71RjZJU=".to_owned()),
             ..AuthOptions::default()
         };
-        let options = ReplicaOptions {
-            tick: Duration::from_secs(2),
-            min_session_timeout: Duration::from_secs(4),
-            max_session_timeout: Duration::from_secs(40),
-            server_id: 1,
-            prep: PrepOptions {
-                enforce_quota: true,
-                reconfig_enabled: true,
-                auth: auth.clone(),
-            },
-            reaper: ReaperOptions {
-                interval: Duration::from_secs(1),
-                max_per_minute: 60_000,
-                max_never_used: Duration::ZERO,
-            },
-            throttle: ThrottleOptions::default(),
-            reply_backlog_bytes: 1 << 20,
-            slow_request: None,
-        };
+        let options = replica_options(auth.clone());
         let now = Now {
             mono: Mono(1_000_000),
             wall: WallMs(1_700_000_000_000),

@@ -55,6 +55,9 @@ impl Site for AdminSite {
         if request.method() == Method::TRACE {
             return plain(StatusCode::FORBIDDEN, "TRACE is not allowed\n");
         }
+        if let Some(refusal) = odd(&request) {
+            return refusal;
+        }
         if target.path == log_level::PATH {
             return log_level::respond(request.method(), &target.query, remote);
         }
@@ -78,6 +81,41 @@ impl Site for AdminSite {
         }
     }
 }
+
+/// What Jetty refuses in a request whatever it asks for. Source: `HttpParser`, `HttpChannelOverHttp`.
+fn odd<B>(request: &Request<B>) -> Option<Response<Body>> {
+    let (uri, headers) = (request.uri(), request.headers());
+    let chunked = headers.contains_key(header::TRANSFER_ENCODING);
+    let length = uri.path().len() + uri.query().map_or(0, str::len);
+    let expects = headers.get(header::EXPECT);
+    let unknown = expects.is_some_and(|wish| !wish.as_bytes().eq_ignore_ascii_case(CONTINUE));
+    let old = request.version() == Version::HTTP_10;
+    match *request.method() {
+        _ if length > LONGEST_URL => Some(plain(
+            StatusCode::URI_TOO_LONG,
+            "this URL is longer than 8000 bytes\n",
+        )),
+        _ if chunked && headers.contains_key(header::CONTENT_LENGTH) => Some(plain(
+            StatusCode::BAD_REQUEST,
+            "Content-Length and Transfer-Encoding contradict each other\n",
+        )),
+        _ if unknown => Some(plain(
+            StatusCode::EXPECTATION_FAILED,
+            "only 100-continue can be expected\n",
+        )),
+        Method::PUT | Method::DELETE if old => Some(plain(
+            StatusCode::BAD_REQUEST,
+            "no such method in HTTP/1.0\n",
+        )),
+        _ => None,
+    }
+}
+
+/// What a client may expect.
+const CONTINUE: &[u8] = b"100-continue";
+
+/// Bytes of a path with its parameters. Jetty has 8192 for all of a request's head.
+const LONGEST_URL: usize = 8000;
 
 /// The answer to a method that nothing is done for; a POST is only for commands.
 fn refused(method: &Method, is_command: bool) -> Option<Response<Body>> {

@@ -17,8 +17,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::AsyncReadExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
@@ -141,7 +141,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long an answer may still take when the server stops.
 const GRACE: Duration = Duration::from_secs(2);
 
-async fn serve<S: Site>(site: Arc<S>, stream: TcpStream, remote: IpAddr, stop: Stop) {
+/// Serves one connection to its end.
+pub async fn serve<S: Site>(
+    site: Arc<S>,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    remote: IpAddr,
+    stop: Stop,
+) {
     let busy = Busy::default();
     let idle = site.idle_timeout();
     let io = TokioIo::new(Idle::new(stream, idle, busy.clone()));
@@ -187,7 +193,7 @@ const REST: (Duration, u64) = (Duration::from_secs(1), 1 << 20);
 
 /// Reads on behind a request that was refused: closed with bytes unread, the connection would be reset, and the client
 /// might lose the answer that says why.
-async fn read_the_rest(io: Idle) {
+async fn read_the_rest(io: Idle<impl AsyncRead + Unpin>) {
     let (patience, most) = REST;
     let rest = async { tokio::io::copy(&mut io.take(most), &mut tokio::io::sink()).await };
     // Whether it ended, failed or was too much: the connection is closed.

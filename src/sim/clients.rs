@@ -272,9 +272,10 @@ impl World {
             self.seen.count("session refused");
             self.client_leaves(client);
             self.clients[client].forget();
-            let closed = &self.checks.order.closed;
+            let order = &self.checks.order;
+            let ended = |id| order.closed.contains_key(&id) || order.revived.contains(&id);
             return holds(
-                before.is_some_and(|id| closed.contains_key(&id)),
+                before.is_some_and(ended),
                 "a session lives until its end is agreed on",
                 || format!("session {before:?} is refused, and its end is not agreed on"),
             );

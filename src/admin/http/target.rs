@@ -12,11 +12,16 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// `None` where a percent sign is not followed by two hexadecimal digits, or dots lead out of the root.
+    /// `None` where a percent sign is not followed by two hexadecimal digits, where a path has a zero byte or the
+    /// parameters are no UTF-8, or where dots lead out of the root.
     ///
     /// Source: Jetty's `URIUtil.decodePath`, `canonicalPath`.
     pub fn parse(path: &str, query: &str) -> Option<Target> {
         if !is_encoded(path) || !is_encoded(query) {
+            return None;
+        }
+        let is_text = percent_decode_str(query).decode_utf8().is_ok();
+        if !is_text || path.contains("%00") {
             return None;
         }
         let mut parts: Vec<String> = Vec::new();
@@ -24,9 +29,9 @@ impl Target {
         // What is before the first slash: nothing.
         segments.next();
         while let Some(segment) = segments.next() {
-            let name = segment.split(';').next().unwrap_or_default();
+            let name = decoded(segment.split(';').next().unwrap_or_default());
             let is_last = segments.peek().is_none();
-            match name {
+            match &*name {
                 "." | ".." => {
                     if name == ".." {
                         parts.pop()?;
@@ -35,7 +40,7 @@ impl Target {
                         parts.push(String::new());
                     }
                 }
-                name => parts.push(decoded(name)),
+                _ => parts.push(name),
             }
         }
         Some(Target {
@@ -77,6 +82,8 @@ mod tests {
             ("/commands/ruok;a=b", Some("/commands/ruok")),
             ("/commands/../commands/ruok", Some("/commands/ruok")),
             ("/x/../commands/./ruok", Some("/commands/ruok")),
+            ("/commands/%2e%2e/commands/ruok", Some("/commands/ruok")),
+            ("/commands/ruok%00", None),
             ("/commands/..", Some("/")),
             ("/../commands", None),
             ("/commands/%ff", Some("/commands/\u{ff}")),

@@ -11,7 +11,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::admin::answer::Body;
@@ -78,8 +77,8 @@ impl Drop for Working {
 }
 
 /// A socket whose reads and writes fail once nothing moved for `limit`.
-pub(super) struct Idle {
-    stream: TcpStream,
+pub(super) struct Idle<S> {
+    stream: S,
     limit: Option<Duration>,
     busy: Busy,
     reading: Wait,
@@ -115,8 +114,8 @@ impl Wait {
     }
 }
 
-impl Idle {
-    pub(super) fn new(stream: TcpStream, limit: Option<Duration>, busy: Busy) -> Self {
+impl<S: AsyncWrite + Unpin> Idle<S> {
+    pub(super) fn new(stream: S, limit: Option<Duration>, busy: Busy) -> Self {
         Idle {
             stream,
             limit,
@@ -129,7 +128,7 @@ impl Idle {
     fn write<T>(
         &mut self,
         cx: &mut Context<'_>,
-        write: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<T>>,
+        write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         match write(Pin::new(&mut self.stream), cx) {
             Poll::Ready(done) => {
@@ -141,7 +140,7 @@ impl Idle {
     }
 }
 
-impl AsyncRead for Idle {
+impl<S: AsyncRead + Unpin> AsyncRead for Idle<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -163,7 +162,7 @@ impl AsyncRead for Idle {
     }
 }
 
-impl AsyncWrite for Idle {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Idle<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -43,6 +43,8 @@ pub(in crate::sim) struct Order {
     pub(in crate::sim) closed: BTreeMap<SessionId, Zxid>,
     /// Sessions that a restored database did not know; their clients may not have heard of it.
     pub(in crate::sim) restored_away: BTreeSet<SessionId>,
+    /// Sessions that were over, and which a restored database knew; a client may hear of their end after that.
+    pub(in crate::sim) revived: BTreeSet<SessionId>,
     pub(in crate::sim) created: BTreeMap<SessionId, Zxid>,
     /// The position of each write in the order, by session and number.
     pub(in crate::sim) writes: FxHashMap<(SessionId, i32), Zxid>,
@@ -101,6 +103,7 @@ impl Order {
             events: Events::default(),
             closed: BTreeMap::new(),
             restored_away: BTreeSet::new(),
+            revived: BTreeSet::new(),
             created: BTreeMap::new(),
             writes: FxHashMap::default(),
         }
@@ -233,7 +236,9 @@ impl Order {
             self.restored_away.insert(session);
         }
         for (session, _) in self.tree.sessions() {
-            self.closed.remove(&session);
+            if self.closed.remove(&session).is_some() {
+                self.revived.insert(session);
+            }
             self.restored_away.remove(&session);
             self.created.entry(session).or_insert(zxid);
         }
