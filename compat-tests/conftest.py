@@ -32,7 +32,7 @@ SUITES_OF_CI = ("test_kazoo", "test_go", "test_c", "test_raw_frames")
 # What `-n` runs on one worker, in order: these share a server among tests.
 TOGETHER = ("test_admin", "test_deliberate", "test_differential", "test_disk_both_ways", "test_kazoo")
 # Begun first, so that no worker is left with one of them at the end.
-LONGEST = ("ensemble", "metrics", "history")
+LONGEST = ("ensemble", "metrics", "history", "service")
 
 
 def module_name(item):
