@@ -53,6 +53,12 @@ impl Replica {
     /// This server led when the oldest doubt came up, so that the session was over by then unless it is known now.
     pub(super) fn confirmed(&mut self, now: Now) {
         match self.doubts.0.pop_front() {
+            // Nothing is agreed on any more, the end of a session neither, and this leadership is about to end.
+            Some(doubt) if self.restoring.is_on() => {
+                if let Doubt::Client { asked, .. } = doubt {
+                    self.cut_off(&asked.conn);
+                }
+            }
             Some(Doubt::Learner { link, touch }) => {
                 let lives = self.claim(now, link, touch);
                 self.peer.revalidated(link, touch.session, lives);

@@ -115,7 +115,7 @@ impl Replica {
         self.publish(EnsembleStatus::default());
     }
 
-    fn cut_off(&mut self, conn: &Conn) {
+    pub(super) fn cut_off(&mut self, conn: &Conn) {
         if !conn.outbox.has_last_word() {
             conn.outbox.close(&mut self.wakes);
         }

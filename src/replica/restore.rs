@@ -65,6 +65,11 @@ impl Restoring {
         }
     }
 
+    /// Whether there is one, so that nothing is proposed.
+    pub(super) fn is_on(&self) -> bool {
+        !matches!(self, Restoring::No)
+    }
+
     /// Whether nothing else may happen.
     pub(super) fn is_installing(&self) -> bool {
         matches!(self, Restoring::Installing { .. })

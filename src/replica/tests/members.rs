@@ -6,6 +6,7 @@ use super::ensemble::{CONFIG, Ensemble};
 use super::*;
 use crate::base::{Epoch, ServerId};
 use crate::config::limits::RIDERS_PER_GUARD;
+use crate::session::password;
 use crate::zab::io::{Input as PeerInput, Place, Role, Tuning};
 use crate::zab::packet::{Forwarded, FromLeader, FromLearner};
 
@@ -444,6 +445,22 @@ fn a_stale_connection_may_close_a_session_that_moved() {
     assert_eq!(errors(&old), [(1, 0)]);
     assert!(is_cut_off(&new));
     ensemble.check();
+}
+
+#[test]
+fn a_leader_that_restores_calls_no_session_over() {
+    let mut ensemble = Ensemble::of_three();
+    let leader = ensemble.leader();
+    let conn = ensemble.open(leader);
+    // What is under way keeps the restore waiting.
+    ensemble.stalled = is_proposal;
+    ensemble.send(leader, &conn, 1, create("/a"));
+    let tree = Box::new(Tree::new(TreeOptions::default()));
+    ensemble.step(leader, Input::Restore { tree });
+    let unknown = SessionId(77);
+    let asked = ensemble.connect_with(leader, unknown, 0, &password::of(unknown));
+    ensemble.unstall();
+    assert!(is_cut_off(&asked) && taken(&asked).is_empty());
 }
 
 #[test]
