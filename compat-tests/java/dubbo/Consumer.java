@@ -15,6 +15,8 @@ import org.apache.dubbo.rpc.cluster.ClusterInvoker;
  */
 public final class Consumer {
     private static final int MANY_CALLS = 1000;
+    /** A provider's first answer loads its classes; Dubbo's own second is short on a busy machine. */
+    private static final int CALL_MS = 30_000;
 
     private enum Discovery {
         INTERFACE, APPLICATION;
@@ -35,6 +37,7 @@ public final class Consumer {
             reference.setId(discovery.word());
             reference.setCheck(false);
             reference.setScope("remote");
+            reference.setTimeout(CALL_MS);
             reference.setProvidedBy("greeter-provider");
             reference.setParameters(Map.of("migration.step", "FORCE_" + discovery));
             REFERENCES.put(discovery, reference);
