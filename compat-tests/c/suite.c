@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <zookeeper/zookeeper.h>
 
-enum { SESSION_MS = 10000, DEADLINE_MS = 20000, EVENTS = 64, PATH = 256 };
+enum { SESSION_MS = 10000, SHORT_SESSION_MS = 5000, DEADLINE_MS = 60000, EVENTS = 64, PATH = 256 };
 
 /* A connected client and the watch events it was told of, oldest first. */
 struct client {
@@ -418,7 +418,7 @@ static void kill_process(pid_t child)
 static void session_of_a_killed_process_expires(void)
 {
     clientid_t id;
-    pid_t child = start_process(1000, "/killed", &id);
+    pid_t child = start_process(SHORT_SESSION_MS, "/killed", &id);
     struct client *c = new_client();
     OK(zoo_wexists(c->zh, "/killed", on_event, c, NULL));
     kill_process(child);

@@ -13,7 +13,7 @@ import (
 )
 
 // deadline bounds what a server should cause: far beyond need, so that only a fault reaches it.
-const deadline = 20 * time.Second
+const deadline = 60 * time.Second
 
 // failure ends a check early; run reports it.
 type failure string

@@ -14,6 +14,9 @@ import (
 
 const session = 10 * time.Second
 
+// short enough to wait for its end; no pause of a busy machine may take as long.
+const short = 5 * time.Second
+
 var open = zk.WorldACL(zk.PermAll)
 
 func main() {
@@ -294,7 +297,7 @@ func reconnect() {
 
 func expires() {
 	l := &link{}
-	c := client(time.Second, l)
+	c := client(short, l)
 	defer c.Close()
 	other := client(session, &link{})
 	defer other.Close()

@@ -14,7 +14,7 @@ import pytest
 from harness.cache import cache_dir, making
 
 COMPAT = Path(__file__).resolve().parents[1]
-SUITE_SECONDS = 300
+SUITE_SECONDS = 600
 JVM_WORDS = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xmx512m")
 
 

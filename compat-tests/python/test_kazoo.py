@@ -16,7 +16,7 @@ from kazoo.recipe.barrier import DoubleBarrier
 from kazoo.recipe.cache import TreeCache, TreeEvent
 from kazoo.security import OPEN_ACL_UNSAFE, make_acl, make_digest_acl
 
-SECONDS = 20
+SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -394,7 +394,7 @@ def test_reconnect_keeps_session_and_watches(connect):
 
 
 def test_session_of_a_closed_socket_expires(connect):
-    zk, other, gone, states = connect(timeout=1.0), connect(), Events(), []
+    zk, other, gone, states = connect(timeout=5.0), connect(), Events(), []
     zk.create("/e", ephemeral=True)
     other.exists("/e", watch=gone)
     expired = zk.client_id
@@ -413,8 +413,12 @@ def test_session_of_a_closed_socket_expires(connect):
 
 
 def test_sessions_and_ephemerals_survive_a_restart_of_the_server(server_kind):
-    with servers.start(server_kind, cfg={"tickTime": 500}) as server:
-        zk = KazooClient(hosts=f"{server.host}:{server.port}", timeout=10.0)
+    with servers.start(server_kind, cfg={"tickTime": 1500}) as server:
+        # Else kazoo waits longer each time, and by the time a slow server is back, for too long.
+        often = {"max_tries": -1, "max_delay": 0.5}
+        zk = KazooClient(
+            hosts=f"{server.host}:{server.port}", timeout=30.0, connection_retry=often
+        )
         zk.start(timeout=SECONDS)
         states = []
         zk.add_listener(states.append)

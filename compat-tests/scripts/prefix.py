@@ -17,7 +17,7 @@ from harness.ports import free_port
 from harness.servers import four_letter, oxkeeper_binary
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 60
+SECONDS = 180
 JVM_WORDS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData"
 
 # What Debian leaves out of its package, as far as zkServer.sh needs it.
@@ -96,7 +96,7 @@ class Prefix:
     def mode(self):
         """What `srvr` says; None while nothing is served."""
         try:
-            found = re.search("^Mode: (.*)$", four_letter("127.0.0.1", self.port, "srvr", 2), re.MULTILINE)
+            found = re.search("^Mode: (.*)$", four_letter("127.0.0.1", self.port, "srvr", 10), re.MULTILINE)
         except OSError:
             return None
         return found and found.group(1)

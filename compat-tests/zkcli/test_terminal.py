@@ -17,7 +17,7 @@ import pytest
 from harness.servers import oxkeeper_binary
 from harness.suites import java
 
-SECONDS = 60
+SECONDS = 180
 COMMANDS = [
     line
     for line in (Path(__file__).parent / "session.commands").read_text().splitlines()

@@ -19,7 +19,7 @@ import pytest
 from harness.servers import oxkeeper_binary
 from harness.suites import java
 
-SECONDS = 30
+SECONDS = 120
 # Answered by zkCli alone: shows where the answer to the command before it ends.
 MARK, MARKED = "printwatches", "printwatches is on"
 WRITING = "OXKEEPER_WRITE_TRANSCRIPTS" in os.environ

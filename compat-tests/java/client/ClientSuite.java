@@ -31,6 +31,8 @@ import org.apache.zookeeper.server.auth.DigestAuthenticationProvider;
 /** ZooKeeper's own Java client, every call of it. */
 public final class ClientSuite {
     private static final int SESSION_MS = 10_000;
+    /** Short enough to wait for its end; no pause of a busy machine may take as long. */
+    private static final int SHORT_SESSION_MS = 5_000;
     private static String server;
 
     public static void main(String[] args) throws Exception {
@@ -637,8 +639,9 @@ public final class ClientSuite {
                 c.zk.exists("/many/" + longName + i, true, (rc, path, ctx, stat) -> { }, null);
             }
             c.zk.addWatch("/many", c, AddWatchMode.PERSISTENT_RECURSIVE);
-            relay.cut();
+            relay.shut();
             Checks.await("away", () -> c.state == KeeperState.Disconnected);
+            relay.open();
             Checks.await("back", () -> c.state == KeeperState.SyncConnected);
             // The client says so before its watches are set; what it asks next comes behind them.
             c.expectNoMore();
@@ -689,7 +692,7 @@ public final class ClientSuite {
 
     private static void sessionExpires() throws Exception {
         try (Relay relay = new Relay(server); Client other = new Client()) {
-            Client c = new Client(relay.address(), 1_000);
+            Client c = new Client(relay.address(), SHORT_SESSION_MS);
             c.create("/expires", "", CreateMode.EPHEMERAL);
             other.zk.exists("/expires", true);
             relay.shut();
@@ -705,12 +708,12 @@ public final class ClientSuite {
      * own expiry.
      */
     private static void idleSessionStays() throws Exception {
-        try (Relay relay = new Relay(server); Client idle = new Client(server, 1_000);
+        try (Relay relay = new Relay(server); Client idle = new Client(server, SHORT_SESSION_MS);
              Client watcher = new Client()) {
             idle.create("/idle", "", CreateMode.EPHEMERAL);
             for (int round = 0; round < 2; round++) {
                 relay.open();
-                Client dies = new Client(relay.address(), 1_000);
+                Client dies = new Client(relay.address(), SHORT_SESSION_MS);
                 dies.create("/idle-clock", "", CreateMode.EPHEMERAL);
                 watcher.zk.exists("/idle-clock", true);
                 relay.shut();

@@ -9,7 +9,7 @@ import pytest
 from harness.ports import free_port
 from harness.suites import java
 
-SECONDS = 60
+SECONDS = 180
 DISCOVERIES = ("interface", "application")
 
 
