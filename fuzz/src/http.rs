@@ -3,11 +3,12 @@
 //! The input is what is sent over one connection, before the client says no more.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use oxkeeper::admin::Admin;
 use oxkeeper::admin::http::AdminSite;
+use oxkeeper::admin::operators::Current;
 use oxkeeper::admin::port;
 use oxkeeper::auth::AuthOptions;
 use oxkeeper::client_port::Stop;
@@ -81,10 +82,7 @@ impl Server {
             .build();
         Server {
             runtime: runtime.expect("a runtime"),
-            site: Arc::new(AdminSite::new(
-                admin.clone(),
-                Arc::new(OnceLock::from(admin)),
-            )),
+            site: Arc::new(AdminSite::new(Current::new(admin))),
             _dir: dir,
         }
     }

@@ -12,7 +12,7 @@
 mod target;
 
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -21,14 +21,13 @@ use hyper::{Method, Request, Response, StatusCode, Version, header};
 use self::target::Target;
 use super::answer::{Answer, Body, Call, Upload, whole};
 use super::commands::{self, Command, Run};
+use super::operators::Current;
 use super::port::{Purpose, Site, allowing, plain};
 use super::{Admin, NOT_SERVING, backup, health, log_level};
 
 /// What there is to be asked for.
 pub struct AdminSite {
-    /// What answers until there is a server.
-    before: Arc<Admin>,
-    server: Arc<OnceLock<Arc<Admin>>>,
+    current: Current,
     /// Where the commands are, without a slash at its end.
     root: String,
 }
@@ -139,18 +138,17 @@ fn refused(method: &Method, is_command: bool) -> Option<Response<Body>> {
 }
 
 impl AdminSite {
-    /// The commands about `server`; while there is none yet, `before` answers.
-    pub fn new(before: Arc<Admin>, server: Arc<OnceLock<Arc<Admin>>>) -> Self {
-        let root = before.config.admin_command_url.trim_end_matches('/');
+    /// The commands, answered by whoever is there.
+    pub fn new(current: Current) -> Self {
+        let root = &current.admin().config.admin_command_url;
         AdminSite {
-            root: root.to_owned(),
-            before,
-            server,
+            root: root.trim_end_matches('/').to_owned(),
+            current,
         }
     }
 
     fn admin(&self) -> &Arc<Admin> {
-        self.server.get().unwrap_or(&self.before)
+        self.current.admin()
     }
 
     /// What is behind the path of the commands, with its slash.

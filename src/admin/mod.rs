@@ -10,6 +10,7 @@ pub mod http;
 pub mod json;
 pub mod log_level;
 pub mod monitor;
+pub mod operators;
 pub mod port;
 mod process;
 pub mod prometheus;

@@ -8,6 +8,7 @@ use crate::base::Zxid;
 use crate::metrics::{Declared, Gauges, Kind, Number, Origin, Reading, Summary};
 use crate::replica::status::EnsembleStatus;
 use crate::runtime::peer_links::PeerLinks;
+use crate::runtime::recovery::Progress;
 use crate::tree::StatsTrack;
 use crate::zab::io::{Place, Role, SyncWay};
 
@@ -188,16 +189,22 @@ pub(super) fn rounded(value: f64) -> f64 {
     (value * 10_000.0).round() / 10_000.0
 }
 
-/// What the gauges are now. A server that serves nobody lacks those about its role.
+/// What the gauges are now. A server that serves nobody lacks those about its role, one that recovers those about
+/// data and clients, too.
 pub fn gauges(admin: &Admin) -> Gauges {
     let mut gauges = Gauges::default();
-    let ensemble = admin.counters.ensemble();
-    from_stats(&mut gauges, admin);
-    from_tree(&mut gauges, admin);
     process::look(&mut gauges);
     let text = version();
     let short = text.split(',').next().unwrap_or_default();
     gauges.build_info = vec![(short.to_owned(), 1_i64.into())];
+    gauges.recovering = Some(i64::from(admin.recovery.is_some()).into());
+    if let Some(progress) = &admin.recovery {
+        from_recovery(&mut gauges, progress);
+        return gauges;
+    }
+    let ensemble = admin.counters.ensemble();
+    from_stats(&mut gauges, admin);
+    from_tree(&mut gauges, admin);
     let mode = admin.mode(&ensemble);
     let since = match mode {
         Some(Mode::Standalone) => Some(admin.started),
@@ -217,6 +224,14 @@ pub fn gauges(admin: &Admin) -> Gauges {
         from_leader(&mut gauges, admin, &ensemble);
     }
     gauges
+}
+
+fn from_recovery(gauges: &mut Gauges, progress: &Progress) {
+    if let Some((file, read)) = progress.file() {
+        let size = file.size.map(|size| (file.name.clone(), size.into()));
+        gauges.recovery_file_bytes = size.into_iter().collect();
+        gauges.recovery_read_bytes = vec![(file.name, read.into())];
+    }
 }
 
 /// Source: `ZooKeeperServer.registerMetrics`.

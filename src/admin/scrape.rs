@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -12,27 +11,28 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::answer::{Body, Upload, whole};
+use super::operators::Current;
 use super::port::{Purpose, Site, allowing, plain};
-use super::{Admin, monitor, prometheus};
+use super::{monitor, prometheus};
 
 /// Serves `/metrics` and nothing else.
 pub struct ScrapeSite {
-    admin: Arc<Admin>,
+    current: Current,
     process_metrics: bool,
 }
 
 impl ScrapeSite {
-    /// The metrics of the server of `admin`; those about the process too, if asked for.
-    pub fn new(admin: Arc<Admin>, process_metrics: bool) -> Self {
+    /// The metrics of whoever is there; those about the process too, if asked for.
+    pub fn new(current: Current, process_metrics: bool) -> Self {
         ScrapeSite {
-            admin,
+            current,
             process_metrics,
         }
     }
 
     async fn metrics(&self, only: BTreeSet<String>) -> Response<Body> {
         let process = self.process_metrics;
-        let looked = self.admin.look(move |admin| {
+        let looked = self.current.admin().look(move |admin| {
             let metrics = &admin.counters.metrics;
             metrics.tick(admin.clock.mono());
             let families = prometheus::families(metrics, &monitor::gauges(admin), process);

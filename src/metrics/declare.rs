@@ -189,6 +189,9 @@ macro_rules! kind {
     (by_version) => {
         (Kind::Gauge, Some("version"))
     };
+    (by_file) => {
+        (Kind::Gauge, Some("file"))
+    };
     (basic) => {
         (Kind::Basic, NO_LABEL)
     };
@@ -283,6 +286,7 @@ macro_rules! sample {
     (gauges) => { Vec<(String, Number)> };
     (by_owner) => { Vec<(String, Number)> };
     (by_version) => { Vec<(String, Number)> };
+    (by_file) => { Vec<(String, Number)> };
 }
 
 /// Declares [`Gauges`](super::Gauges): a place for each line.

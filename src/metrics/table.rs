@@ -224,4 +224,7 @@ gauges! {
     own by_owner memory_bytes "Estimated memory by what holds it: znodes, watches, sessions, queues.";
     own gauge zxids_left "Transactions until the epoch's numbers are used up, which costs a new election.";
     own by_version build_info "Always 1; its label names the version.";
+    own gauge recovering "1 while the server reads its data folder and serves nobody yet, then 0.";
+    own by_file recovery_read_bytes "How much of the file it is at a recovery has read.";
+    own by_file recovery_file_bytes "Length of the file a recovery is at.";
 }

@@ -54,11 +54,13 @@ pub struct Progress {
     moved: AtomicI64,
 }
 
-#[derive(Debug)]
-struct File {
-    name: String,
-    /// Unknown until it is open, and while it is written.
-    size: Option<u64>,
+/// A file that a recovery is at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Without its folder.
+    pub name: String,
+    /// Its length in bytes. Unknown until it is open, and while it is written.
+    pub size: Option<u64>,
 }
 
 impl Default for Progress {
@@ -75,19 +77,23 @@ impl Progress {
     /// What it is at.
     pub fn text(&self) -> String {
         const MEGABYTE: u64 = 1_000_000;
-        let done = self.done.load(Ordering::Relaxed);
-        match &*self.file.lock() {
-            None => "recovering: it looks for files".to_owned(),
-            Some(File { name, size: None }) => format!("recovering: {name}"),
-            Some(File {
-                name,
-                size: Some(size),
-            }) => format!(
-                "recovering: {name}, {} of {} MB",
-                done.div_ceil(MEGABYTE),
-                size.div_ceil(MEGABYTE)
-            ),
-        }
+        let Some((File { name, size }, done)) = self.file() else {
+            return "recovering: it looks for files".to_owned();
+        };
+        let Some(size) = size else {
+            return format!("recovering: {name}");
+        };
+        format!(
+            "recovering: {name}, {} of {} MB",
+            done.div_ceil(MEGABYTE),
+            size.div_ceil(MEGABYTE)
+        )
+    }
+
+    /// The file it is at, once it has found one, and how many bytes of it are done.
+    pub fn file(&self) -> Option<(File, u64)> {
+        let file = self.file.lock().clone()?;
+        Some((file, self.done.load(Ordering::Relaxed)))
     }
 
     /// For how long nothing was done.
@@ -231,6 +237,11 @@ mod tests {
         assert_eq!(progress.text(), "recovering: snapshot.5, 0 of 3 MB");
         file.read_at(1_000_000, &mut [0; 1000]).unwrap();
         assert_eq!(progress.text(), "recovering: snapshot.5, 2 of 3 MB");
+        let at = File {
+            name: "snapshot.5".into(),
+            size: Some(2_500_000),
+        };
+        assert_eq!(progress.file(), Some((at, 1_001_000)));
         assert!(disk.open(&dir.path().join("log.6")).is_err());
         assert_eq!(progress.text(), "recovering: log.6");
     }

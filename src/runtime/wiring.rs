@@ -1,14 +1,14 @@
 //! Builds and connects one server from its configuration, and stops it in the right order.
 //!
-//! Order of starting: folders, lock, the AdminServer, recovery, listeners (so that a taken port leaves nothing behind;
-//! connections wait in the backlog), threads, the ports between servers, and last the client port. Order of stopping:
-//! the client port, its connections once they have their answers, the commit loop once everything accepted is applied,
-//! the ports between servers, the log.
+//! Order of starting: folders, lock, the ports for operators, recovery, listeners (so that a taken port leaves nothing
+//! behind; connections wait in the backlog), threads, the ports between servers, and last the client port. Order of
+//! stopping: the client port, its connections once they have their answers, the commit loop once everything accepted is
+//! applied, the ports between servers, the log.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -31,9 +31,8 @@ use super::shutdown::Asked;
 use super::snapshotter::Snapshotter;
 use super::{entropy, os_user};
 use crate::admin::Admin;
-use crate::admin::http::AdminSite;
-use crate::admin::port::{self, HttpPort, Purpose, Site};
-use crate::admin::scrape::ScrapeSite;
+use crate::admin::operators::Operators;
+use crate::admin::port;
 use crate::audit::Event;
 use crate::auth::{AuthOptions, DigestAlg};
 use crate::base::{Mono, Now, Stamp};
@@ -104,7 +103,7 @@ pub struct Server {
 const GRACE: Duration = Duration::from_secs(5);
 
 impl Server {
-    /// Recovers the data and opens the client port. The AdminServer answers from before the recovery on, if other
+    /// Recovers the data and opens the client port. Operators are answered from before the recovery on, if other
     /// threads than this one run the tasks.
     ///
     /// # Errors
@@ -128,10 +127,11 @@ impl Server {
         let dirs = Dirs::new(&config.data_dir, &config.data_log_dir);
         let locks = take_folders(&config, &*disk, &dirs)?;
         let counters = Arc::new(Counters::default());
-        let operators = Operators::open(&config, &dirs, &counters, &stop, &tasks).await?;
-        let (metrics, progress) = (&counters.metrics, &operators.progress);
-        let options = recover_options(&config);
-        let mut recovered = recovery::recover(&disk, &dirs, &options, metrics, progress)?;
+        let progress = Arc::<Progress>::default();
+        let before = before_recovery(&config, &dirs, &counters, &progress);
+        let operators = Operators::open(&config, before, &stop, &tasks).await?;
+        let (metrics, options) = (&counters.metrics, recover_options(&config));
+        let mut recovered = recovery::recover(&disk, &dirs, &options, metrics, &progress)?;
         let mut past = Past::of(&config, &disk, &dirs, &mut recovered)?;
 
         let auth = auth_options(&config);
@@ -149,7 +149,8 @@ impl Server {
             clock,
         ));
         let port = client_port(&config, &gate, &counters, &mailbox, admin.clone(), clock);
-        let fronts = Fronts::open(&config).await?;
+        let clients = listen(&config)?;
+        let address = clients.as_ref().map(Listener::address).transpose()?;
         let log = Arc::new(LogQueue::default());
         let ports = open_ports(&config, &mailbox, &log, &counters.metrics).await?;
         admin.meet(&log, ports.as_ref().map(|ports| &ports.peers));
@@ -171,7 +172,10 @@ impl Server {
         let (threads, log_thread) = parts.start(replica)?;
 
         operators.meet(&admin);
-        let [address, metrics_address] = fronts.serve(port, admin, &stop, &tasks)?;
+        tokio::spawn(move_windows(admin, stop.clone()));
+        if let Some(listener) = clients {
+            tasks.spawn(listener.run(port, stop.clone(), tasks.clone()));
+        }
         start_purging(&config, disk, dirs, past.durable, &stop);
         Ok(Server {
             gate,
@@ -183,8 +187,8 @@ impl Server {
             stop,
             tasks,
             address,
-            admin_address: operators.address,
-            metrics_address,
+            admin_address: operators.admin_address,
+            metrics_address: operators.metrics_address,
             _locks: locks,
         })
     }
@@ -497,129 +501,25 @@ fn listen(config: &Config) -> Result<Option<Listener>, StartError> {
     )?))
 }
 
-/// The AdminServer, which answers also while there is nothing to serve yet.
-struct Operators {
-    address: Option<SocketAddr>,
-    progress: Arc<Progress>,
-    /// The server, once it is there.
-    server: Arc<OnceLock<Arc<Admin>>>,
-}
-
-impl Operators {
-    async fn open(
-        config: &Arc<Config>,
-        dirs: &Dirs,
-        counters: &Arc<Counters>,
-        stop: &Stop,
-        tasks: &TaskTracker,
-    ) -> Result<Operators, StartError> {
-        let (progress, server) = (Arc::<Progress>::default(), Arc::default());
-        let is_needed = config.admin_addr_is_written;
-        let port = http_port(AdminSite::PURPOSE, config.admin_addr.as_ref(), is_needed);
-        let port = port.await.map_err(StartError::Admin)?;
-        let address = port.as_ref().map(HttpPort::address).transpose()?;
-        if let Some(port) = port {
-            let mut admin = Admin::new(
-                config.clone(),
-                Arc::new(gate(
-                    config,
-                    Tree::new(tree_options(config)),
-                    AuthOptions::default(),
-                )),
-                counters.clone(),
-                Arc::default(),
-                Pulses::default(),
-                absolute(dirs),
-                Clock,
-            );
-            admin.recovery = Some(progress.clone());
-            let site = AdminSite::new(Arc::new(admin), Arc::clone(&server));
-            if let Some(address) = address {
-                tracing::info!("recovering; http://{address}/readyz says how far it is");
-            }
-            tasks.spawn(port.run(site, stop.clone(), tasks.clone()));
-        }
-        Ok(Operators {
-            address,
-            progress,
-            server,
-        })
-    }
-
-    /// The data is recovered, and the server about to serve.
-    fn meet(&self, admin: &Arc<Admin>) {
-        // It happens once.
-        let _ = self.server.set(admin.clone());
-    }
-}
-
-/// The ports of clients and of Prometheus.
-struct Fronts {
-    clients: Option<Listener>,
-    metrics: Option<(HttpPort, bool)>,
-}
-
-impl Fronts {
-    async fn open(config: &Config) -> Result<Fronts, StartError> {
-        let clients = listen(config)?;
-        let metrics = match &config.prometheus {
-            Some(options) => {
-                let port = http_port(
-                    ScrapeSite::PURPOSE,
-                    Some(&options.addr),
-                    options.is_asked_for,
-                );
-                let port = port.await.map_err(StartError::Metrics)?;
-                port.map(|port| (port, options.process_metrics))
-            }
-            None => None,
-        };
-        Ok(Fronts { clients, metrics })
-    }
-
-    /// Serves them; says where: clients, Prometheus.
-    fn serve(
-        self,
-        port: Arc<ClientPort>,
-        admin: Arc<Admin>,
-        stop: &Stop,
-        tasks: &TaskTracker,
-    ) -> io::Result<[Option<SocketAddr>; 2]> {
-        let Fronts { clients, metrics } = self;
-        let http = |(port, _): &(HttpPort, bool)| port.address();
-        let addresses = [
-            clients.as_ref().map(Listener::address).transpose()?,
-            metrics.as_ref().map(http).transpose()?,
-        ];
-        if let Some(listener) = clients {
-            tasks.spawn(listener.run(port, stop.clone(), tasks.clone()));
-        }
-        if let Some((port, process_metrics)) = metrics {
-            let site = ScrapeSite::new(admin.clone(), process_metrics);
-            tasks.spawn(port.run(site, stop.clone(), tasks.clone()));
-        }
-        tokio::spawn(move_windows(admin, stop.clone()));
-        Ok(addresses)
-    }
-}
-
-/// Many servers on one machine have the same default: only who asks for a port cannot do without it.
-async fn http_port(
-    purpose: Purpose,
-    addr: Option<&HostPort>,
-    is_needed: bool,
-) -> Result<Option<HttpPort>, port::BindError> {
-    let Some(HostPort { host, port }) = addr else {
-        return Ok(None);
-    };
-    match port::bind(purpose, host.as_deref().unwrap_or_default(), *port).await {
-        Ok(port) => Ok(Some(port)),
-        Err(error) if is_needed => Err(error),
-        Err(error) => {
-            tracing::warn!("{error}; going on without it");
-            Ok(None)
-        }
-    }
+/// What answers operators while there is nothing to serve yet.
+fn before_recovery(
+    config: &Arc<Config>,
+    dirs: &Dirs,
+    counters: &Arc<Counters>,
+    progress: &Arc<Progress>,
+) -> Admin {
+    let nothing = Tree::new(tree_options(config));
+    let mut admin = Admin::new(
+        config.clone(),
+        Arc::new(gate(config, nothing, AuthOptions::default())),
+        counters.clone(),
+        Arc::default(),
+        Pulses::default(),
+        absolute(dirs),
+        Clock,
+    );
+    admin.recovery = Some(progress.clone());
+    admin
 }
 
 /// Quantiles are of the last minutes, also where nobody looks at them often.

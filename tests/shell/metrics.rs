@@ -24,6 +24,7 @@ fn a_server_without_a_configuration_is_scraped() {
         "\noxkeeper_memory_bytes{owner=\"znodes\"} ",
         "# TYPE readlatency summary\n",
         "# TYPE proposal_count counter\n",
+        "\noxkeeper_recovering 0.0\n",
     ] {
         assert!(body(&answer).contains(sample), "{sample}");
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use jute::Op;
+use tempfile::TempDir;
 
 use super::admin::{ask, body, status};
 use super::rawzk::{Client, bytes, create, request};
@@ -49,6 +50,17 @@ impl Program {
             line.clear();
         }
         panic!("it ended without serving");
+    }
+
+    /// Waits for the line that names where operators are answered while it recovers.
+    fn recovering(&mut self) -> SocketAddr {
+        let mut line = String::new();
+        while !line.contains("recovering; http://") {
+            line.clear();
+            assert!(self.log.read_line(&mut line).unwrap() > 0, "it ended");
+        }
+        let address = line.split("http://").nth(1).unwrap();
+        address.split('/').next().unwrap().parse().unwrap()
     }
 
     /// What it says from here to its end, and how it ends.
@@ -114,27 +126,33 @@ fn a_signal_ends_it_with_status_0_and_what_was_sent_before_is_kept() {
     }
 }
 
-/// Whoever opens it for reading waits until somebody writes, which nobody does.
-fn make_pipe(path: &Path) {
-    let made = Command::new("mkfifo").arg(path).status();
+/// A data folder with a snapshot that is never read to its end: whoever opens a pipe for reading waits until somebody
+/// writes, which nobody does.
+fn endless_data() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let version = dir.path().join("data/version-2");
+    std::fs::create_dir_all(&version).unwrap();
+    let made = Command::new("mkfifo")
+        .arg(version.join("snapshot.5"))
+        .status();
     assert!(made.unwrap().success());
+    dir
+}
+
+/// Lines that ask for Prometheus and not for the AdminServer.
+fn scraped_at(port: u16) -> String {
+    format!(
+        "admin.enableServer=false\nmetricsProvider.httpHost=127.0.0.1\nmetricsProvider.httpPort={port}\n\
+         metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider"
+    )
 }
 
 #[test]
 fn while_it_recovers_probes_say_so_and_a_signal_ends_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let version = dir.path().join("data/version-2");
-    std::fs::create_dir_all(&version).unwrap();
-    make_pipe(&version.join("snapshot.5"));
+    let dir = endless_data();
     let lines = "admin.serverAddress=127.0.0.1\nadmin.serverPort=0";
     let mut program = Program::with(dir.path(), free_port(), lines);
-    let mut line = String::new();
-    while !line.contains("recovering; http://") {
-        line.clear();
-        assert!(program.log.read_line(&mut line).unwrap() > 0, "it ended");
-    }
-    let address = line.split("http://").nth(1).unwrap();
-    let admin = address.split('/').next().unwrap().parse().unwrap();
+    let admin = program.recovering();
     let asked = |path: &str| {
         let answer = ask(admin, "GET", path);
         (status(&answer), body(&answer).to_owned())
@@ -158,6 +176,27 @@ fn while_it_recovers_probes_say_so_and_a_signal_ends_it() {
     let (status, said) = program.end();
     assert_eq!(status.code(), Some(0), "{said}");
     assert!(said.contains("stopped before it served"), "{said}");
+}
+
+#[test]
+fn while_it_recovers_prometheus_scrapes_the_process_and_how_far_it_is() {
+    let dir = endless_data();
+    let mut program = Program::with(dir.path(), free_port(), &scraped_at(0));
+    let metrics = program.recovering();
+    let scrape = || body(&ask(metrics, "GET", "/metrics")).to_owned();
+    let mut scraped = scrape();
+    let at = "\noxkeeper_recovery_read_bytes{file=\"snapshot.5\"} 0.0\n";
+    // The thread that recovers comes to that file at its own time.
+    while !scraped.contains(at) {
+        std::thread::yield_now();
+        scraped = scrape();
+    }
+    for sample in ["oxkeeper_recovering 1.0", "process_resident_memory_bytes "] {
+        assert!(scraped.contains(&format!("\n{sample}")), "{sample}");
+    }
+    for unknown in ["znode_count", "num_alive_connections", "uptime"] {
+        assert!(!scraped.contains(&format!("\n{unknown} ")), "{unknown}");
+    }
 }
 
 #[test]
@@ -202,12 +241,9 @@ fn a_port_of_the_admin_server_that_is_asked_for_and_taken_stops_the_start() {
 fn a_port_for_prometheus_that_is_asked_for_and_taken_stops_the_start() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
-    let lines = format!(
-        "admin.enableServer=false\nmetricsProvider.httpHost=127.0.0.1\nmetricsProvider.httpPort={port}\n\
-         metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider"
-    );
-    let dir = tempfile::tempdir().unwrap();
-    let (status, said) = Program::with(dir.path(), free_port(), &lines).end();
+    // Nothing is read before.
+    let dir = endless_data();
+    let (status, said) = Program::with(dir.path(), free_port(), &scraped_at(port)).end();
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(said.contains(&format!("127.0.0.1:{port}")), "{said}");
 }

@@ -40,6 +40,8 @@ Prometheus, both show its samples instead, as in Java.
 - A set has at most 512 keys; what comes under yet another key counts under `/`.
 - A server without a leader keeps showing what it knows of its tree, connections and process. Java's shows none of
   that then.
+- Scrapes are answered from before the data folder is read, as in Java. What there is to tell then is of the process and
+  of the recovery (`oxkeeper_recovering`, which file it is at and how far); gauges of data and clients come with them.
 - `approximate_data_size` counts what the server itself writes into the use of quotas; Java's leaves out by how much
   that text grew since the start.
 - `learner_handler_qp_size` and `learner_handler_qp_time_ms` are taken once for the packets of one round of the commit
