@@ -136,18 +136,9 @@ impl Server {
 
         let auth = auth_options(&config);
         let gate = Arc::new(gate(&config, recovered.tree, auth.clone()));
-        let mailbox = Arc::new(Mailbox::default());
         let now = clock.now();
-        let pulses = Pulses::default();
-        let admin = Arc::new(Admin::new(
-            config.clone(),
-            gate.clone(),
-            counters.clone(),
-            mailbox.clone(),
-            pulses.clone(),
-            absolute(&dirs),
-            clock,
-        ));
+        let admin = Arc::new(admin(&config, &dirs, &counters, gate.clone()));
+        let (mailbox, pulses) = (admin.mailbox.clone(), admin.pulses.clone());
         let port = client_port(&config, &gate, &counters, &mailbox, admin.clone(), clock);
         let clients = listen(&config)?;
         let address = clients.as_ref().map(Listener::address).transpose()?;
@@ -501,7 +492,20 @@ fn listen(config: &Config) -> Result<Option<Listener>, StartError> {
     )?))
 }
 
-/// What answers operators while there is nothing to serve yet.
+/// What answers operators, with a way to the commit loop of its own.
+fn admin(config: &Arc<Config>, dirs: &Dirs, counters: &Arc<Counters>, gate: Arc<Gate>) -> Admin {
+    Admin::new(
+        config.clone(),
+        gate,
+        counters.clone(),
+        Arc::default(),
+        Pulses::default(),
+        absolute(dirs),
+        Clock,
+    )
+}
+
+/// What answers them while there is nothing to serve yet.
 fn before_recovery(
     config: &Arc<Config>,
     dirs: &Dirs,
@@ -509,15 +513,8 @@ fn before_recovery(
     progress: &Arc<Progress>,
 ) -> Admin {
     let nothing = Tree::new(tree_options(config));
-    let mut admin = Admin::new(
-        config.clone(),
-        Arc::new(gate(config, nothing, AuthOptions::default())),
-        counters.clone(),
-        Arc::default(),
-        Pulses::default(),
-        absolute(dirs),
-        Clock,
-    );
+    let gate = Arc::new(gate(config, nothing, AuthOptions::default()));
+    let mut admin = admin(config, dirs, counters, gate);
     admin.recovery = Some(progress.clone());
     admin
 }
