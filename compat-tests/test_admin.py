@@ -39,6 +39,9 @@ REQUESTS = """
     GET /commands/%2e%2e/commands/ruok GET /commands/ruok%00 GET /../commands/ruok
     GET http://x:1/commands/ruok GET commands/ruok OPTIONS * CONNECT x:80 get /commands/ruok
 """.split()
+# However long the questions take, neither the clients nor the connection that says nothing may be gone before the last.
+PATIENT_CFG = {"maxSessionTimeout": 600_000}
+PATIENT_PROPS = {"zookeeper.nio.sessionlessCnxnTimeout": 600_000}
 BYTES = {
     "garbage": b"\0\1\2garbage\r\n\r\n",
     "HTTP/1.0": b"GET /commands/ruok HTTP/1.0\r\n\r\n",
@@ -68,7 +71,7 @@ BYTES = {
 
 def scene(server):
     """Two clients with data, ephemerals and watches, and a connection that says nothing."""
-    first, second = (Client(server.host, server.port) for _ in range(2))
+    first, second = (Client(server.host, server.port, timeout=600_000) for _ in range(2))
     first.create("/a", b"x" * 10)
     for path in ("/e1", "/e2"):
         first.create(path, b"", flags=1)
@@ -82,7 +85,7 @@ def scene(server):
 
 def said(kind):
     cfg, port = admin.on()
-    with servers.start(kind, cfg=cfg) as server:
+    with servers.start(kind, cfg=cfg | PATIENT_CFG, props=PATIENT_PROPS) as server:
         held = scene(server)
         words = [(word, admin.text(servers.four_letter(server.host, server.port, word)))
                  for word in WORDS]

@@ -43,7 +43,7 @@ def test_cargo_run_starts_a_server_without_any_configuration(pytestconfig, tmp_p
             assert banner[3].split() == ["data", str(tmp_path / "data")]
             assert "Mode: standalone" in servers.four_letter("127.0.0.1", 2181, "srvr")
             process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
+            assert process.wait(120) == 0
         finally:
             process.kill()
     assert (tmp_path / "data" / "version-2").is_dir()
@@ -63,7 +63,7 @@ def test_the_pseudo_cluster_starts_shows_its_leader_and_stops(pytestconfig, tmp_
         line = f"bin/pseudo-cluster {command}"
         assert line in readme
         return subprocess.run([ROOT / line.split()[0], command], cwd=tmp_path, env=env, text=True,
-                              capture_output=True, timeout=120)
+                              capture_output=True, timeout=300)
 
     try:
         started = run("start")

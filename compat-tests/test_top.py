@@ -15,7 +15,7 @@ from harness import admin
 from harness.rawzk import Client
 from harness.servers import oxkeeper_binary
 
-SECONDS = 60
+SECONDS = 180
 
 
 class Terminal:

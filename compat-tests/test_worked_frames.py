@@ -14,8 +14,8 @@ ACL = "000000010000001f00000005776f726c6400000006616e796f6e65"
 def wire(server):
     """A connection with an established session; the first transaction of a fresh server."""
     connection = Connection(server.host, server.port)
-    connection.send(rawzk.connect_frame(timeout=4000))
-    connection.handshake = connection.receive()
+    connection.send(rawzk.connect_frame(timeout=40_000))
+    connection.receive()
     yield connection
     connection.close()
 

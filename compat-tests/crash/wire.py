@@ -101,7 +101,7 @@ class Refused(Exception):
 class Client:
     """One connection with its session. Any failure of the connection is an OSError."""
 
-    def __init__(self, server, session=0, password=bytes(16), timeout_ms=30_000, seen=0, wait=20):
+    def __init__(self, server, session=0, password=bytes(16), timeout_ms=120_000, seen=0, wait=60):
         self._socket = socket.create_connection((server.host, server.port), timeout=wait)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._inbox = bytearray()

@@ -11,7 +11,7 @@ from .steps import Drop, Open, Raw, Resume, Send
 
 BARRIER_XID = 0x7FFFFF01
 BARRIER_BODY = rawzk.encode("ExistsRequest", {"path": "/zookeeper", "watch": False})
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 60.0
 
 
 class Link:

@@ -36,6 +36,6 @@ def test_servers_are_added_one_at_a_time_while_all_serve(build, spec):
 
 
 def write(member, path):
-    client = Client(member.host, member.port, timeout=30_000)
+    client = Client(member.host, member.port)
     client.create(path, b"x")
     client.close_session()

@@ -15,7 +15,8 @@ from harness.rawzk import Client, Error
 from harness.trees import compare
 
 LONG = ["JJO", "OOJ", "OOO", "JJJ", "JOOj", "OJJo", "JOJ", "EEO", "OOE"]
-SHORT_MS = 3000
+# No pause of a busy machine may take as long.
+SHORT_MS = 8000
 
 
 def exists_at(member, path):
@@ -59,15 +60,16 @@ def test_sessions_live_by_pings_alone_and_die_of_silence(build, spec):
     gone.create("/closed", flags=1)
     gone.close_session()
     assert not exists_at(ensemble.leader, "/closed")
+
+    def pinged():
+        return all(ping(client) is None for client in living.values())
+
     start = time.monotonic()
-    while time.monotonic() < start + 3 * SHORT_MS / 1000:
-        for client in living.values():
-            ping(client)
-        time.sleep(0.3)
+    until(lambda: pinged() and time.monotonic() > start + 1.5 * SHORT_MS / 1000, "time goes by", interval=0.3)
     for member in ensemble:
         for other in ensemble:
-            assert exists_at(other, f"/living{member.sid}"), f"ended by mistake: at {member!r}"
-            assert not exists_at(other, f"/silent{member.sid}"), f"never ended: at {member!r}"
+            assert pinged() and exists_at(other, f"/living{member.sid}"), f"ended by mistake: at {member!r}"
+            until(lambda: pinged() and not exists_at(other, f"/silent{member.sid}"), f"it ends: at {member!r}")
     # An election gives every session its whole timeout again, and then they end as before.
     leader = ensemble.leader
     kept = [client for member, client in living.items() if member is not leader]
@@ -80,7 +82,7 @@ def test_sessions_live_by_pings_alone_and_die_of_silence(build, spec):
     moved = [connect(other, session=client.session, password=client.password,
                      last_zxid=client.zxid, timeout=SHORT_MS) for client in kept[:1]]
     until(lambda: all(ping(client) is None for client in moved)
-          and not exists_at(other, f"/living{leader.sid}"), "the leader's own client ends", 20, 0.3)
+          and not exists_at(other, f"/living{leader.sid}"), "the leader's own client ends", interval=0.3)
     assert exists_at(other, f"/living{ensemble[1].sid}"), "the one that moved"
 
 
@@ -127,7 +129,7 @@ def test_containers_and_ttl_nodes_are_reaped_for_all(build, spec):
         client.close_session()
     for member in ensemble:
         for name in ("box", "brief"):
-            until(lambda: not exists_at(member, f"/{name}{member.sid}"), f"/{name} is reaped", 20)
+            until(lambda: not exists_at(member, f"/{name}{member.sid}"), f"/{name} is reaped")
         assert exists_at(member, f"/lasting{member.sid}")
     compare(ensemble)
 

@@ -10,8 +10,9 @@ from harness.rawzk import Closed
 from harness.trees import compare
 
 # Ticks of 500 ms: a leader without its quorum gives up within about syncLimit + 1 of them.
-GIVES_UP = 3.5
-SPARE = 3.0
+GIVES_UP = 6.5
+# For a machine that is busy with other things.
+SPARE = 20.0
 
 
 def put(member, path):
@@ -128,7 +129,7 @@ def test_a_cut_off_leader_answers_no_fresh_read(build, network, spec):
     net = network(len(spec))
     ensemble = build(spec, network=net).start()
     old = ensemble.leader
-    client = wire.Client(old, wait=8)
+    client = wire.Client(old)
     assert client.call(wire.CREATE, wire.create_body("/x", b"1")).err == wire.OK
     net.isolate(old.sid)
     with pytest.raises(OSError):

@@ -21,7 +21,7 @@ def post(port, snapshot):
     url = f"http://127.0.0.1:{port}/commands/restore"
     request = urllib.request.Request(url, data=snapshot, headers={"Authorization": "ip"})
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=180) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as answer:
         return answer.code, answer.read().decode()
@@ -32,7 +32,7 @@ def post(port, snapshot):
 def snapshot_of(port):
     url = f"http://127.0.0.1:{port}/commands/snapshot"
     request = urllib.request.Request(url, headers={"Authorization": "ip"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=180) as answer:
         return answer.read()
 
 

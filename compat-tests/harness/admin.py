@@ -46,7 +46,7 @@ def on():
 def send(port, data, half=False):
     """What the server answers to these bytes until it closes the connection."""
     parts = []
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as conn:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as conn:
         try:
             conn.sendall(data)
             if half:

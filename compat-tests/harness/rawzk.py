@@ -352,7 +352,7 @@ class Closed(Exception):
 class Connection:
     """A socket that speaks frames."""
 
-    def __init__(self, host, port, timeout=15.0):
+    def __init__(self, host, port, timeout=60.0):
         self.socket = socket.create_connection((host, port), timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = bytearray()
@@ -405,12 +405,12 @@ class Client(Connection):
         self,
         host,
         port,
-        timeout=30000,
+        timeout=120_000,
         session=0,
         password=bytes(16),
         read_only=False,
         last_zxid=0,
-        wait=15.0,
+        wait=60.0,
     ):
         super().__init__(host, port, wait)
         self.send(connect_frame(last_zxid, timeout, session, password, read_only))

@@ -23,8 +23,8 @@ from harness.ports import free_port
 KINDS = ("java", "oxkeeper")
 # A kind with this behind it: a follower in an ensemble of three of that kind.
 OF_ENSEMBLE = "-ensemble"
-START_SECONDS = 60
-STOP_SECONDS = 30
+START_SECONDS = 180
+STOP_SECONDS = 120
 
 _JVM_WORDS = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xmx512m",
               "-Xlog:disable", "-Xlog:all=error:stderr"]
@@ -58,7 +58,7 @@ def oxkeeper_binary():
     return target / "release" / "oxkeeper"
 
 
-def four_letter(host, port, word, timeout=5.0):
+def four_letter(host, port, word, timeout=30.0):
     """The text a four-letter word is answered with; raises OSError when nobody listens."""
     with socket.create_connection((host, port), timeout=timeout) as conn:
         conn.sendall(word.encode())

@@ -49,7 +49,7 @@ def _read(client, paths):
         yield path, (data["data"], stat, entries["acl"]), names["children"]
 
 
-def viewer(member, timeout=30_000):
+def viewer(member, timeout=120_000):
     """A client with all rights at one member."""
     client = Client(member.host, member.port, timeout=timeout)
     assert client.session, f"{member!r} refused a session"
@@ -129,7 +129,7 @@ def _sessions_apart(members):
         return len({frozenset(found) for found in answers.values()}) <= 1
 
     try:
-        until(agree, "", seconds=10)
+        until(agree, "", seconds=60)
     except AssertionError:
         return [f"sessions at {member!r}: {sorted(found)}" for member, found in answers.items()]
     return []

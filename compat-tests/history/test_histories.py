@@ -14,6 +14,9 @@ from harness.trees import compare
 from history import check
 from history.clients import INITIAL, KEYS, Crowd
 
+# Soon enough that who is paused or cut off is sometimes given up: within three seconds.
+GIVES_UP = {"syncLimit": 6}
+
 
 class Trouble:
     """Does one bad thing after another to an ensemble, and takes each back."""
@@ -82,11 +85,11 @@ def run(ensemble, seed, troubles, rounds):
     try:
         for _ in range(rounds):
             before = crowd.done()
-            until(lambda: crowd.done() > before + 20, ensemble.story("writes go on"))
+            until(lambda: crowd.done() > before + 40, ensemble.story("writes go on"))
             getattr(trouble, rng.choice(troubles))()
             until(lambda: ensemble.leader, ensemble.story("a leader"))
         before = crowd.done()
-        until(lambda: crowd.done() > before + 20, ensemble.story("writes go on"))
+        until(lambda: crowd.done() > before + 40, ensemble.story("writes go on"))
     finally:
         crowd.stop()
     ensemble.wait_until_serving()
@@ -113,12 +116,12 @@ def judged(crowd, tree, all_ours):
 
 @pytest.mark.ensembles("OOO", "JOJ", long=["JJJ", "OJO", "OOOOO"])
 def test_a_history_under_kills_and_pauses(build, spec):
-    run(build(spec), f"kills {spec}", ["kill", "kill", "pause"], 4)
+    run(build(spec, cfg=GIVES_UP), f"kills {spec}", ["kill", "kill", "pause"], 4)
 
 
 @pytest.mark.ensembles("OOO", long=["JJJ", "OJJ"])
 def test_a_history_under_partitions(build, network, spec):
-    ensemble = build(spec, network=network(len(spec)))
+    ensemble = build(spec, cfg=GIVES_UP, network=network(len(spec)))
     run(ensemble, f"partitions {spec}", ["isolate", "one_way"], 3)
 
 
@@ -126,5 +129,5 @@ def test_a_history_under_partitions(build, network, spec):
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.ensembles("OOO", "OJO", "JOJ", "JJO", "OOOOO", "JJJ")
 def test_a_long_history_under_everything(build, network, spec, seed):
-    ensemble = build(spec, network=network(len(spec)))
+    ensemble = build(spec, cfg=GIVES_UP, network=network(len(spec)))
     run(ensemble, f"{seed} {spec}", ["kill", "kill", "kill_all", "pause", "isolate", "one_way"], 25)

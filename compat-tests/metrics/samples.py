@@ -40,7 +40,7 @@ class Scrape:
 
 
 def scrape(port, query=""):
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics{query}", timeout=30) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics{query}", timeout=60) as answer:
         assert answer.headers["Content-Type"].lower() == "text/plain; version=0.0.4; charset=utf-8", \
             answer.headers["Content-Type"]
         return Scrape(answer.read().decode())

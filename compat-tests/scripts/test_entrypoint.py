@@ -76,7 +76,7 @@ class Container:
         return dict(args=[self.script, *words], env=env, cwd=self.home)
 
     def run(self, *words, **variables):
-        return subprocess.run(**self.command(*words, **variables), capture_output=True, text=True, timeout=30)
+        return subprocess.run(**self.command(*words, **variables), capture_output=True, text=True, timeout=120)
 
     def written(self):
         """zoo.cfg without the folders' lines, and myid."""
@@ -113,7 +113,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     container = Container(tmp_path)
     for folder in [tmp_path, *tmp_path.parents]:
         folder.chmod(folder.stat().st_mode | 0o011)
-    done = subprocess.run(**container.command("true"), user=65534, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(**container.command("true"), user=65534, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert f"{tmp_path}/data_log is not writable for user 65534" in done.stderr
 
@@ -135,7 +135,7 @@ def test_a_server_starts_serves_and_stops_with_0(tmp_path):
             healthy = container.run("env", "zkServer.sh", "status", **variables)
             assert (healthy.returncode, healthy.stdout.splitlines()[-1]) == (0, "Mode: standalone")
             server.terminate()
-            assert server.wait(30) == 0
+            assert server.wait(120) == 0
         finally:
             server.kill()
     assert container.run("env", "zkServer.sh", "status", **variables).returncode == 1

@@ -79,7 +79,7 @@ def comparable(text):
 
 
 def run(command, folder, **env):
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=180, stdin=subprocess.DEVNULL,
                           env={"PATH": os.environ["PATH"], "TZ": "Europe/Berlin", "LANG": "C.UTF-8", **env})
     written = {path.name: path.read_bytes().rstrip(b"\0") for path in sorted(folder.iterdir())}
     return done.returncode, comparable(done.stdout), comparable(done.stderr), written

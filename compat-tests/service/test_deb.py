@@ -116,7 +116,7 @@ def serve(root, port, command):
             until(lambda: "Mode: standalone" in four_letter("127.0.0.1", port, "srvr"), "it serves")
             assert "Mode: standalone" in run(*inside(root, "oxkeeper", f"{SCRIPTS}/zkServer.sh", "status"), env=BARE)
             server.terminate()
-            assert server.wait(30) == 0
+            assert server.wait(120) == 0
         finally:
             server.kill()
     notify.unlink()

@@ -20,7 +20,7 @@ def shell(tmp_path, *command):
         pytest.skip(f"no {command[0]} here")
     (tmp_path / "oxkeeper").symlink_to(oxkeeper_binary().resolve())
     done = subprocess.run(command, env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)},
-                          capture_output=True, text=True, timeout=60)
+                          capture_output=True, text=True, timeout=180)
     assert (done.returncode, done.stderr) == (0, ""), done
     return done.stdout
 
@@ -63,6 +63,6 @@ def test_the_manual_page_names_only_commands_that_exist():
     heads = re.findall(r"^\.TP\n\.BR? (.*)$", commands, re.M)
     named = [head.split()[0] for head in heads] + re.findall(r'", " (\w+)', commands)
     for command in named:
-        asked = subprocess.run([oxkeeper_binary(), command, "--help"], capture_output=True, text=True, timeout=30)
+        asked = subprocess.run([oxkeeper_binary(), command, "--help"], capture_output=True, text=True, timeout=180)
         assert asked.returncode == 0, (command, asked.stderr)
     assert {"server", "cli", "ask", "doctor"} <= set(named)

@@ -34,7 +34,7 @@ def test_a_server_says_that_it_serves(tmp_path):
                 assert manager.hears() == {"READY": "1", "STATUS": "serving, standalone"}
                 assert "Mode: standalone" in four_letter("127.0.0.1", port, "srvr")
                 server.terminate()
-                assert server.wait(30) == 0
+                assert server.wait(120) == 0
             finally:
                 server.kill()
 
@@ -48,7 +48,7 @@ def test_a_member_says_that_it_is_started_before_it_has_a_quorum(tmp_path):
             try:
                 assert manager.hears() == {"READY": "1", "STATUS": "server 1 of its ensemble"}
                 server.terminate()
-                assert server.wait(30) == 0
+                assert server.wait(120) == 0
             finally:
                 server.kill()
 
@@ -56,7 +56,7 @@ def test_a_member_says_that_it_is_started_before_it_has_a_quorum(tmp_path):
 def test_a_refused_configuration_is_not_tried_again(tmp_path):
     config = configured(tmp_path, free_port(), "tickTime=often")
     with as_started_by_systemd(config, tmp_path / "nobody") as server:
-        assert server.wait(30) == int(setting("RestartPreventExitStatus"))
+        assert server.wait(120) == int(setting("RestartPreventExitStatus"))
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd here")

@@ -21,7 +21,7 @@ class Manager:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
         path.chmod(0o777)
-        self._socket.settimeout(30)
+        self._socket.settimeout(120)
 
     def __enter__(self):
         return self
