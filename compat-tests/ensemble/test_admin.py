@@ -1,6 +1,7 @@
 """What members say over HTTP and in words about sessions, watches and each other, in every role: Java's."""
 
 import re
+import socket
 
 import pytest
 
@@ -90,3 +91,13 @@ def test_members_say_over_http_what_java_members_say(build, pytestconfig):
                 assert [key for key, _ in found] == [key for key, _ in answer], f"{role}: {name}"
             assert found == answer, f"{role}: {name}"
     assert probes == {"/livez": 200, "/readyz": 503}
+
+
+@pytest.mark.ensembles("J", "O")
+def test_a_member_goes_on_without_an_admin_server_if_the_port_is_taken(build, spec):
+    keys, port = admin.on()
+    with socket.create_server(("127.0.0.1", port)):
+        ensemble = build(spec, cfg={"standaloneEnabled": "false", **keys})
+        ensemble.start()
+        assert ensemble[1].mode == "leader"
+        assert re.search(r"WARN.* AdminServer", ensemble[1].log_text())

@@ -67,7 +67,8 @@ impl Operators {
                 port.map(|port| (port, options.process_metrics))
             }
         };
-        let is_needed = config.admin_addr_is_written;
+        // A member of an ensemble goes on without, as in Java.
+        let is_needed = config.admin_addr_is_written && config.member.is_none();
         let admin = http_port(AdminSite::PURPOSE, config.admin_addr.as_ref(), is_needed).await;
         let admin = admin.map_err(StartError::Admin)?;
 

@@ -277,7 +277,8 @@ pub struct Config {
     pub system_properties: Vec<(String, String)>,
     /// `admin.serverAddress` and `admin.serverPort`; `None`: no AdminServer.
     pub admin_addr: Option<HostPort>,
-    /// Whether address or port of the AdminServer are written; otherwise the server starts also where they are taken.
+    /// Whether address or port of the AdminServer are written; otherwise the server starts also where they are taken,
+    /// as a member of an ensemble always does.
     pub admin_addr_is_written: bool,
     /// `admin.commandURL`: path below which commands are; empty, or begins with a slash.
     pub admin_command_url: String,
