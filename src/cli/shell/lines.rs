@@ -9,7 +9,7 @@ use super::terminal::{self, Editor};
 
 /// What the reading thread has to say.
 pub enum Input {
-    /// A line, without its end.
+    /// A line as it was typed, without its end.
     Line(String),
     /// There are no more lines.
     End,
@@ -100,5 +100,33 @@ fn piped() -> Input {
             Input::Line(text.trim_end_matches(['\n', '\r']).to_owned())
         }
         _ => Input::End,
+    }
+}
+
+/// The line that is meant: a backslash stands for the character behind it. Source: `LineReaderImpl.finish` of JLine,
+/// which does so wherever zkCli reads lines.
+pub fn without_escapes(line: &str) -> String {
+    let mut meant = String::with_capacity(line.len());
+    let mut characters = line.chars();
+    while let Some(each) = characters.next() {
+        let kept = if each == '\\' {
+            characters.next()
+        } else {
+            Some(each)
+        };
+        meant.extend(kept);
+    }
+    meant
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backslash_stands_for_the_character_behind_it() {
+        assert_eq!(without_escapes(r#"set /a {\"b\":1}"#), r#"set /a {"b":1}"#);
+        assert_eq!(without_escapes(r"set /a \\\b\!"), r"set /a \b!");
+        assert_eq!(without_escapes("ends with one \\"), "ends with one ");
     }
 }

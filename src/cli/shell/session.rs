@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::commands;
 use super::failure::{Failure, message};
 use super::invocation::{Invocation, split};
-use super::lines::{Input, Lines};
+use super::lines::{Input, Lines, without_escapes};
 use super::print::{Out, event_text, state_name};
 use super::table;
 use super::walk::join;
@@ -123,7 +123,7 @@ impl Shell {
                     }
                 }
                 input = lines.next() => match input {
-                    Input::Line(line) => return Some(line),
+                    Input::Line(line) => return Some(without_escapes(&line)),
                     Input::End => return None,
                     Input::Complete { path, names } => {
                         tokio::spawn(complete(self.client.clone(), path, names));
