@@ -3,7 +3,8 @@
 //! ```text
 //!   alive   the commit loop and the log writer live, and neither is stuck;      /livez, ruok, and part of the others
 //!           before that: the recovery of the data goes on
-//!   ready   alive, and clients are served: alone, or with a quorum              /readyz
+//!   ready   alive, and clients are served: alone, or with a quorum;             /readyz
+//!           not while a restore is on
 //!   well    ready, and nothing is about to end that                             /healthz
 //! ```
 //!
@@ -140,6 +141,14 @@ impl Admin {
             name: "quorum",
             wrong,
         });
+        let wrong = self.counters.restores().then(|| {
+            "a restore is on; clients are cut off until the database that was sent is in place"
+                .to_owned()
+        });
+        checks.push(Check {
+            name: "restore",
+            wrong,
+        });
         checks
     }
 
@@ -242,8 +251,12 @@ fn short_of_space(dir: &Path, wanted: u64) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
+
     use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::admin::tests::server;
 
     async fn text(response: Response<Body>) -> (u16, String) {
         let status = response.status().as_u16();
@@ -270,6 +283,25 @@ mod tests {
         );
         let shown = "[+]a ok\nlivez check passed\n".to_owned();
         assert_eq!(text(answer("livez", &list[..1], true)).await, (200, shown));
+    }
+
+    #[tokio::test]
+    async fn a_server_is_not_ready_while_it_is_restored() {
+        let admin = Arc::new(server("dataDir=/d\nclientPort=2181\n", "1"));
+        let probe = async |path| {
+            let answer = respond(&admin, path, &Query::default()).await;
+            text(answer.unwrap()).await
+        };
+        admin.counters.restore(true);
+        let (status, said) = probe("/readyz").await;
+        assert_eq!(status, 503);
+        assert!(
+            said.contains("[-]restore failed: a restore is on"),
+            "{said}"
+        );
+        assert_eq!(probe("/livez").await, (200, "ok".into()));
+        admin.counters.restore(false);
+        assert_eq!(probe("/readyz").await, (200, "ok".into()));
     }
 
     #[test]

@@ -246,3 +246,6 @@ pub fn version() -> String {
         env!("BUILD_DATE")
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -107,6 +107,7 @@ impl Replica {
             self.outputs.push(Output::Restored(Err(refusal)));
             return;
         }
+        self.counters.restore(true);
         match self.standing {
             Standing::Alone => self.look(),
             _ => self.peer.close(),
@@ -167,6 +168,7 @@ impl Replica {
 
     fn conclude(&mut self, outcome: Result<(), RestoreRefused>) {
         self.restoring = Restoring::No;
+        self.counters.restore(false);
         self.outputs.push(Output::Restored(outcome));
     }
 

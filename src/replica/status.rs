@@ -1,7 +1,7 @@
 //! What the server counts and what it is in its ensemble, for four-letter words and metrics.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
 
@@ -53,6 +53,7 @@ pub struct Counters {
     in_loop: AtomicI64,
     /// As a leader: bytes of proposals that no quorum has yet.
     proposed_bytes: AtomicUsize,
+    restores: AtomicBool,
     ensemble: RwLock<EnsembleStatus>,
 }
 
@@ -97,6 +98,16 @@ impl Counters {
     /// Bytes of proposals that no quorum has yet.
     pub fn proposed_bytes(&self) -> usize {
         self.proposed_bytes.load(Ordering::Relaxed)
+    }
+
+    /// A restore begins or ends. Only the commit loop calls this.
+    pub fn restore(&self, is_on: bool) {
+        self.restores.store(is_on, Ordering::Relaxed);
+    }
+
+    /// Whether this server is being restored: it cuts clients off, or is about to, and agrees to nothing.
+    pub fn restores(&self) -> bool {
+        self.restores.load(Ordering::Relaxed)
     }
 
     /// Replaces the picture of the ensemble. Only the commit loop calls this, after each batch that changed it.

@@ -4,15 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::auth::AuthOptions;
+use crate::admin::tests::server;
 use crate::base::Mono;
 use crate::base::{Epoch, ServerId, WallMs};
-use crate::config::{Config, ConfigSources};
-use crate::replica::gate::Gate;
 use crate::replica::status::{EnsembleStatus, LearnerCounts};
 use crate::runtime::clock::Clock;
-use crate::runtime::pulse::Pulses;
-use crate::tree::{Tree, TreeOptions};
+use crate::tree::Tree;
 use crate::zab::io::{Place, Role};
 use jute::txn::{CreateTxn, Txn, TxnHeader};
 
@@ -20,24 +17,6 @@ const FOUR: &str = "4lw.commands.whitelist=*\ndataDir=/d\nclientPort=60405\ntick
                     initLimit=20\nsyncLimit=6\nmaxSessionTimeout=120000\n\
                     server.1=127.0.0.1:60457:57273\nserver.2=127.0.0.1:57169:57977\n\
                     server.3=127.0.0.1:33551:50137\nserver.4=127.0.0.1:39163:49017:observer\n";
-
-fn server(cfg: &str, myid: &str) -> Admin {
-    let sources = ConfigSources {
-        cfg: cfg.into(),
-        myid: Some(myid.into()),
-        ..ConfigSources::default()
-    };
-    let tree = Tree::new(TreeOptions::default());
-    Admin::new(
-        Arc::new(Config::parse(&sources).unwrap().config),
-        Arc::new(Gate::new(tree, AuthOptions::default(), 1 << 20)),
-        Arc::default(),
-        Arc::default(),
-        Pulses::default(),
-        ("/d/version-2".into(), "/d/version-2".into()),
-        Clock,
-    )
-}
 
 fn ask(admin: &Admin, word: &[u8; 4]) -> String {
     let remote = "127.0.0.1:37868".parse().unwrap();

@@ -1,31 +1,10 @@
 //! Keys and values of `mntr`. That they are Java's is compared in `compat-tests/admin/test_metrics.py`.
 
-use std::sync::Arc;
-
 use super::*;
-use crate::auth::AuthOptions;
-use crate::config::{Config, ConfigSources};
-use crate::replica::gate::Gate;
-use crate::runtime::clock::Clock;
-use crate::runtime::pulse::Pulses;
-use crate::tree::{Tree, TreeOptions};
+use crate::admin::tests::server;
 
 fn admin(cfg: &str) -> Admin {
-    let sources = ConfigSources {
-        cfg: format!("dataDir=/d\nclientPort=2181\n{cfg}").into(),
-        myid: Some("1".into()),
-        ..ConfigSources::default()
-    };
-    let tree = Tree::new(TreeOptions::default());
-    Admin::new(
-        Arc::new(Config::parse(&sources).unwrap().config),
-        Arc::new(Gate::new(tree, AuthOptions::default(), 1 << 20)),
-        Arc::default(),
-        Arc::default(),
-        Pulses::default(),
-        ("/d/version-2".into(), "/d/version-2".into()),
-        Clock,
-    )
+    server(&format!("dataDir=/d\nclientPort=2181\n{cfg}"), "1")
 }
 
 fn value(admin: &Admin, key: &str) -> Option<String> {

@@ -441,7 +441,8 @@ impl Ensemble {
                 });
                 Input::Truncated { tree }
             }
-            DiskOp::InstallSnapshot { mut tree, .. } => {
+            DiskOp::InstallSnapshot { zxid, mut tree } => {
+                tree.set_last_zxid(zxid);
                 stable.log.clear();
                 stable.base = Some(copy(&mut tree));
                 Input::Installed { tree }

@@ -7,6 +7,7 @@ mod ensemble;
 mod measuring;
 mod members;
 mod orderings;
+mod restoring;
 mod riding;
 mod threads;
 mod throttling;
