@@ -19,7 +19,7 @@ use super::*;
 use crate::config::{Config, ConfigSources, HostPort};
 use crate::runtime::Server;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server of ours that stops when told.
 struct TestServer {

@@ -79,7 +79,7 @@ fn commands_are_listed_and_everything_else_is_refused_politely() {
 
 #[test]
 fn connections_that_say_nothing_or_too_much_are_closed() {
-    let server = TestServer::start("admin.idleTimeout=300");
+    let server = TestServer::start("admin.idleTimeout=2000");
     let admin = server.admin.unwrap();
     let began = Instant::now();
     assert_eq!(raw(admin, ""), "", "nothing said");

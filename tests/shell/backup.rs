@@ -600,6 +600,16 @@ fn a_whole_ensemble_comes_back_at_an_earlier_position() {
     }
 }
 
+/// How long it takes where nothing else holds it up: the shortest of a few.
+fn shortest(mut run: impl FnMut()) -> Duration {
+    let times = std::iter::repeat_with(|| {
+        let begun = Instant::now();
+        run();
+        begun.elapsed()
+    });
+    times.take(4).min().unwrap()
+}
+
 /// Runs it and kills it after a while; whether it was killed before its end.
 fn killed(args: &[&str], after: Duration) -> bool {
     let mut child = Command::new(env!("CARGO_BIN_EXE_oxkeeper"))
@@ -627,9 +637,7 @@ fn killed_at_any_moment_there_is_the_old_backup_or_the_new_one() {
         "--full",
     ];
     let (mut kills, mut n) = (0, 0);
-    let begun = Instant::now();
-    ok(&args);
-    let whole = begun.elapsed();
+    let whole = shortest(|| drop(ok(&args)));
     for round in 0..25u32 {
         for _ in 0..20 {
             client.create(&format!("/n{n}"), b"data", 0);
@@ -686,10 +694,10 @@ fn killed_at_any_moment_there_is_the_old_database_or_the_restored_one() {
             text(log),
             "--force",
         ];
-        let begun = Instant::now();
-        let zero = tempfile::tempdir().unwrap();
-        ok(&["restore", text(&backup), "--data-dir", text(zero.path())]);
-        let whole = begun.elapsed();
+        let whole = shortest(|| {
+            let zero = tempfile::tempdir().unwrap();
+            ok(&["restore", text(&backup), "--data-dir", text(zero.path())]);
+        });
         let mut kills = 0;
         for round in 0..12u32 {
             kills += u32::from(killed(&args, whole * round / 10));

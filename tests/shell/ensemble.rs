@@ -33,7 +33,7 @@ impl Ensemble {
     fn lines_of(voters: usize, observers: usize) -> String {
         let ports = free_ports(2 * (voters + observers));
         let mut lines =
-            "tickTime=200\ninitLimit=20\nsyncLimit=10\n4lw.commands.whitelist=*\n".to_owned();
+            "tickTime=200\ninitLimit=50\nsyncLimit=25\nmaxSessionTimeout=60000\n4lw.commands.whitelist=*\n".to_owned();
         for (index, pair) in ports.chunks(2).enumerate() {
             let role = if index < voters {
                 "participant"
@@ -115,7 +115,7 @@ impl Ensemble {
 
 /// Ports nobody listens on, below those that the system gives to connections on their way out: a restarted server
 /// has to get its own back.
-fn free_ports(count: usize) -> Vec<u16> {
+pub(super) fn free_ports(count: usize) -> Vec<u16> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let begin = std::process::id().wrapping_mul(97);
     let candidates = std::iter::repeat_with(|| {
@@ -150,7 +150,7 @@ fn open(address: SocketAddr) -> Client {
     let mut opened = None;
     wait_until("a session", || {
         let mut client = Client::dial(address);
-        let response = client.shake(&handshake(0, &[0; 16], 0, 20_000));
+        let response = client.shake(&handshake(0, &[0; 16], 0, 60_000));
         if response.is_some_and(|response| response.timeout > 0) {
             opened = Some(client);
         }
@@ -219,7 +219,7 @@ fn a_session_survives_its_server_and_the_election() {
     let (session, password) = (client.session, client.password.clone());
     let mut resumed = Client::dial(ensemble.server(next).address);
     let response = resumed
-        .shake(&handshake(session, &password, 0, 20_000))
+        .shake(&handshake(session, &password, 0, 60_000))
         .unwrap();
     assert_eq!(response.session_id, session);
     assert!(resumed.exists("/mine", false));
@@ -245,7 +245,7 @@ fn an_observer_serves_and_does_not_count() {
         ensemble.mode(4).is_empty()
     });
     let mut refused = Client::dial(ensemble.server(leader).address);
-    let hello = bytes(&handshake(0, &[0; 16], 0, 20_000));
+    let hello = bytes(&handshake(0, &[0; 16], 0, 60_000));
     refused.try_send(&framed(&hello));
     refused.assert_closed();
     ensemble.start_server(gone);

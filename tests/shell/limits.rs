@@ -89,7 +89,7 @@ fn all_addresses_together_have_only_so_many_connections() {
 
 #[test]
 fn a_connection_without_a_session_ends_and_one_with_a_session_does_not() {
-    let server = TestServer::start("nio.sessionlessCnxnTimeout=1000");
+    let server = TestServer::start("nio.sessionlessCnxnTimeout=4000");
     let mut client = server.open();
     let mut bare = Client::dial(server.address);
     let mut slow = Client::dial(server.address);

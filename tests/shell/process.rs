@@ -9,6 +9,7 @@ use jute::Op;
 use tempfile::TempDir;
 
 use super::admin::{ask, body, status};
+use super::ensemble::free_ports;
 use super::rawzk::{Client, bytes, create, request};
 
 /// A running server; killed if a test fails before it ends.
@@ -85,10 +86,8 @@ impl Drop for Program {
     }
 }
 
-/// A port nobody listens on; another program may take it meanwhile, but hardly does.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.local_addr().unwrap().port()
+    free_ports(1)[0]
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::zab::quorum::{QuorumSystem, Quorums};
 use crate::zab::vote::{Choice, ServerState, take_frame};
 use crate::zab::{Effect, Peer};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn word(round: i64) -> Notification {
     let choice = Choice {
@@ -83,7 +83,7 @@ impl Side {
             members: members.clone(),
             multi_address: false,
             connect_timeout: PATIENCE,
-            handshake_timeout: Duration::from_millis(300),
+            handshake_timeout: Duration::from_millis(1500),
             keep_alive: true,
         };
         let (_inside, mailbox) = (runtime.enter(), Arc::new(Mailbox::default()));

@@ -13,7 +13,7 @@ use crate::base::{Epoch, Zxid};
 use crate::runtime::ports::BindTries;
 use crate::tree::TreeOptions;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Takes everything up to the signature for a snapshot.
 struct UpToSignature;
@@ -66,7 +66,7 @@ impl Port {
                 .map(|at| (ServerId(1), vec![at.clone()]))
                 .into_iter()
                 .collect(),
-            registration_timeout: Duration::from_millis(300),
+            registration_timeout: Duration::from_millis(1500),
             dial_timeout: PATIENCE,
             dial_pause: Duration::ZERO,
             log: Arc::default(),
