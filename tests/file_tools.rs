@@ -164,3 +164,19 @@ fn the_doctor_changes_nothing_unasked_and_copies_before_it_does() {
     assert!(!dir.path().join("version-2/snapshot.99.tmp").exists());
     assert_eq!(oxkeeper(&["doctor"], dir.path()).status.code(), Some(0));
 }
+
+#[test]
+fn purge_says_so_when_there_is_nothing_it_could_purge() {
+    let dir = folder();
+    let purge = |path: &Path| oxkeeper(&["purge", "-n", "3"], path);
+    let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+
+    let inside = purge(&dir.path().join("version-2"));
+    assert!(inside.status.success());
+    assert!(said(&inside).contains("version-2/version-2 does not exist"));
+    let file = purge(&dir.path().join("version-2/log.1"));
+    assert_eq!(file.status.code(), Some(1));
+    assert!(said(&file).contains("log.1' is not a folder"));
+    let right = purge(dir.path());
+    assert!(right.status.success() && right.stderr.is_empty());
+}

@@ -37,7 +37,8 @@ impl Rates {
     }
 }
 
-/// One per interval. Source: `RateLimiter`.
+/// One per interval; any number if it is less than a millisecond. Source: `RateLimiter`, which then allows one per
+/// millisecond: nobody can ask a Java server faster.
 #[derive(Debug)]
 pub(super) struct Rate {
     interval: Duration,
@@ -55,6 +56,9 @@ impl Rate {
 
     /// Whether one more is allowed; it counts then, whatever becomes of it.
     pub(super) fn allow(&self, now: Mono) -> bool {
+        if self.interval < Duration::from_millis(1) {
+            return true;
+        }
         let mut state = self.state.lock();
         if now - state.0 > self.interval {
             *state = (now, false);
@@ -235,5 +239,12 @@ mod tests {
         assert!(rates.snapshot.allow(Mono(0)) && rates.restore.allow(Mono(0)));
         assert!(rates.snapshot.allow(Mono(301)) && !rates.restore.allow(Mono(301)));
         assert!(rates.restore.allow(Mono(300_001)));
+    }
+
+    #[test]
+    fn an_interval_of_zero_limits_nothing() {
+        let rates = Rates::new(Duration::ZERO, Mono(0));
+        assert!(rates.restore.allow(Mono(7)) && rates.restore.allow(Mono(7)));
+        assert!(rates.snapshot.allow(Mono(7)) && rates.snapshot.allow(Mono(7)));
     }
 }

@@ -34,11 +34,19 @@ pub struct PurgeArgs {
 
 /// Runs the command.
 pub fn run(args: &PurgeArgs) -> ExitCode {
-    finish(purge(
-        &args.logs,
-        args.snapshots.as_deref().unwrap_or(&args.logs),
-        &args.count,
-    ))
+    let snapshots = args.snapshots.as_deref().unwrap_or(&args.logs);
+    let done = purge(&args.logs, snapshots, &args.count);
+    if done.is_ok() {
+        let dirs = Dirs::new(snapshots, &args.logs);
+        let missing = [&dirs.log, &dirs.data].map(|dir| (!dir.is_dir()).then_some(dir));
+        if let [Some(dir), Some(_)] = missing {
+            eprintln!(
+                "{} does not exist, nothing was to be removed. Name the folder that zoo.cfg names",
+                dir.display()
+            );
+        }
+    }
+    finish(done)
 }
 
 /// Checks the arguments as Java does, then removes.
@@ -77,12 +85,14 @@ fn ages(dirs: &Dirs) -> BTreeMap<PathBuf, i64> {
 
 /// Source: `PurgeTxnLog.validateAndGetFile`.
 pub fn refuse_missing(path: &Path) -> Result<(), Failure> {
-    if path.exists() {
-        return Ok(());
-    }
     let shown = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    let text = format!("Path '{}' does not exist. ", shown.display());
-    Err(Failure::new(1, text))
+    let shown = shown.display();
+    match path.metadata() {
+        Ok(what) if what.is_dir() => Ok(()),
+        // Java ends with a stack trace when it makes a folder in there.
+        Ok(_) => Err(Failure::new(1, format!("Path '{shown}' is not a folder."))),
+        Err(_) => Err(Failure::new(1, format!("Path '{shown}' does not exist. "))),
+    }
 }
 
 /// Source: `PurgeTxnLog.validateAndGetCount`.
