@@ -9,11 +9,13 @@ _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 class Scrape:
-    """types: family -> type; values: (sample name, labels) -> value, labels as sorted pairs."""
+    """types: family -> type; values: (sample name, labels) -> value, labels as sorted pairs;
+    forms: how samples are written, without what differs.
+    """
 
     def __init__(self, text):
         self.types, self.helps, self.values = {}, {}, {}
-        self.families = {}
+        self.families, self.forms = {}, set()
         family = None
         for line in text.splitlines():
             if line.startswith("# HELP "):
@@ -29,6 +31,7 @@ class Scrape:
                 assert (name, pairs) not in self.values, f"{line} twice"
                 self.values[name, pairs] = float(value)
                 self.families[name] = family
+                self.forms.add(_LABEL.sub(r'\1=""', line.rpartition(" ")[0]))
 
     def value(self, name, **labels):
         return self.values.get((name, tuple(sorted(labels.items()))))

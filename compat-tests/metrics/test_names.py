@@ -62,7 +62,8 @@ def lacking(java, ours):
               if shape[0] == "jvm_pause_time_ms" or not shape[0].startswith("jvm_")}
     families = {(name, kind) for name, kind in java.types.items()
                 if name == "jvm_pause_time_ms" or not name.startswith("jvm_")}
-    return sorted(families - set(ours.types.items())) + sorted(shapes - ours.shapes())
+    forms = {form for form in java.forms - ours.forms if not form.startswith("jvm_")}
+    return [*sorted(families - set(ours.types.items())), *sorted(shapes - ours.shapes()), *sorted(forms)]
 
 
 def invented(java, ours):

@@ -178,11 +178,12 @@ pub fn text(families: &[Family], only: &BTreeSet<String>) -> String {
 
 fn write_sample(out: &mut String, name: &str, sample: &Sample) {
     let _ = write!(out, "{name}{}", sample.suffix);
-    for (nth, (label, value)) in sample.labels.iter().enumerate() {
-        let open = if nth == 0 { '{' } else { ',' };
-        let _ = write!(out, "{open}{label}=\"{}\"", escaped(value, true));
-    }
     if !sample.labels.is_empty() {
+        out.push('{');
+        // The comma ends each, the last one, too: as Java's client writes them.
+        for (label, value) in &sample.labels {
+            let _ = write!(out, "{label}=\"{}\",", escaped(value, true));
+        }
         out.push('}');
     }
     out.push(' ');
@@ -241,13 +242,13 @@ mod tests {
         for expected in [
             "# TYPE znode_count gauge\nznode_count 28.0\n",
             "\napproximate_data_size 1.0E7\n",
-            "\nquota_count_limit_per_namespace{key=\"a\\\"b\\\\\"} -1.0\n",
+            "\nquota_count_limit_per_namespace{key=\"a\\\"b\\\\\",} -1.0\n",
             "# TYPE commit_count counter\ncommit_count 4.0\n",
-            "# TYPE fsynctime summary\nfsynctime{quantile=\"0.5\"} 1.0\nfsynctime_count 1.0\nfsynctime_sum 1.0\n",
-            "\nreadlatency{quantile=\"0.99\"} 3.0\nreadlatency_count 1.0\nreadlatency_sum 3.0\n",
-            "\nack_latency{key=\"2\",quantile=\"0.9\"} 5.0\n",
-            "\nack_latency_sum{key=\"2\"} 5.0\n",
-            "\nupdatelatency{quantile=\"0.5\"} NaN\n",
+            "# TYPE fsynctime summary\nfsynctime{quantile=\"0.5\",} 1.0\nfsynctime_count 1.0\nfsynctime_sum 1.0\n",
+            "\nreadlatency{quantile=\"0.99\",} 3.0\nreadlatency_count 1.0\nreadlatency_sum 3.0\n",
+            "\nack_latency{key=\"2\",quantile=\"0.9\",} 5.0\n",
+            "\nack_latency_sum{key=\"2\",} 5.0\n",
+            "\nupdatelatency{quantile=\"0.5\",} NaN\n",
             "# TYPE write_per_namespace summary\n# HELP",
         ] {
             assert!(all.contains(expected), "{expected}");
@@ -263,15 +264,15 @@ mod tests {
         let all = shown(&metrics, &[]);
         let name = "oxkeeper_request_stage_seconds";
         assert!(all.contains(&format!(
-            "\n{name}_bucket{{stage=\"log\",le=\"5.0E-4\"}} 0.0\n"
+            "\n{name}_bucket{{stage=\"log\",le=\"5.0E-4\",}} 0.0\n"
         )));
         assert!(all.contains(&format!(
-            "\n{name}_bucket{{stage=\"log\",le=\"0.001\"}} 1.0\n"
+            "\n{name}_bucket{{stage=\"log\",le=\"0.001\",}} 1.0\n"
         )));
         assert!(all.contains(&format!(
-            "\n{name}_bucket{{stage=\"log\",le=\"+Inf\"}} 1.0\n"
+            "\n{name}_bucket{{stage=\"log\",le=\"+Inf\",}} 1.0\n"
         )));
-        assert!(all.contains(&format!("\n{name}_sum{{stage=\"log\"}} 7.0E-4\n")));
+        assert!(all.contains(&format!("\n{name}_sum{{stage=\"log\",}} 7.0E-4\n")));
         assert!(
             !all.contains("stage=\"prep\""),
             "what never happened is left out"

@@ -30,8 +30,9 @@ summaries as `avg_`, `min_`, `max_`, `cnt_` and `sum_` with the name, those of l
 Prometheus, both show its samples instead, as in Java.
 
 - Names, types and labels are Java's, so dashboards and alert rules made for Java's server work; what is ours begins
-  with `oxkeeper_` and is for Prometheus alone. Metrics of the Java virtual machine (`jvm_*`) do not exist, but for
-  the summary `jvm_pause_time_ms`, which stays empty.
+  with `oxkeeper_` and is for Prometheus alone. Help texts say what is counted, where
+  Java's repeat the name. Metrics of the Java virtual machine (`jvm_*`) do not exist, but for the summary
+  `jvm_pause_time_ms`, which stays empty.
 - Quantiles are of the last eight to ten minutes for Prometheus, and of everything since the last `srst` in `mntr`.
   They are exact for values below 32 and at most 3 % off above; Java samples 4096 values for `mntr`.
 - `srst` sets the counters and summaries of `mntr` to zero, and everywhere what `avg_latency`, `max_latency`,
