@@ -10,6 +10,7 @@ from harness.rawzk import Closed
 from harness.trees import compare
 
 # Ticks of 500 ms: a leader without its quorum gives up within about syncLimit + 1 of them.
+CFG = {"syncLimit": 12}
 GIVES_UP = 6.5
 # For a machine that is busy with other things.
 SPARE = 20.0
@@ -29,7 +30,7 @@ def others(ensemble, one):
 @pytest.mark.ensembles("OOO", "JJO", long=["OOJ", "JOJ", "JJJ", "OOOOO"])
 def test_a_leader_that_is_cut_off_serves_nobody_and_comes_back(build, network, spec):
     net = network(len(spec))
-    ensemble = build(spec, network=net).start()
+    ensemble = build(spec, cfg=CFG, network=net).start()
     old = ensemble.leader
     put(old, "/before")
     client = connect(old)
@@ -54,7 +55,7 @@ def test_a_leader_that_is_cut_off_serves_nobody_and_comes_back(build, network, s
 @pytest.mark.parametrize("deaf", [False, True], ids=["is not heard", "does not hear"])
 def test_a_follower_behind_a_one_way_partition_does_no_harm(build, network, spec, deaf):
     net = network(len(spec))
-    ensemble = build(spec, network=net).start()
+    ensemble = build(spec, cfg=CFG, network=net).start()
     leader, victim = ensemble.leader, ensemble[1]
     put(victim, "/before")
     for other in others(ensemble, victim):
@@ -71,7 +72,7 @@ def test_a_follower_behind_a_one_way_partition_does_no_harm(build, network, spec
 def test_two_that_do_not_see_each_other_but_both_a_third(build, network, spec):
     """The follower that has lost its leader must neither take over nor unseat it."""
     net = network(len(spec))
-    ensemble = build(spec, network=net).start()
+    ensemble = build(spec, cfg=CFG, network=net).start()
     leader, victim, between = ensemble.leader, ensemble[1], ensemble[2]
     epoch = leader.zxid >> 32
     net.cut_both(leader.sid, victim.sid)
@@ -90,7 +91,7 @@ def test_two_that_do_not_see_each_other_but_both_a_third(build, network, spec):
 def test_half_open_connections_of_a_restarted_follower_are_replaced(build, network, spec):
     """The others never hear that the first process ended; the second must get in all the same."""
     net = network(len(spec))
-    ensemble = build(spec, network=net).start()
+    ensemble = build(spec, cfg=CFG, network=net).start()
     victim, leader = ensemble[1], ensemble.leader
     put(victim, "/before")
     net.isolate(victim.sid)
@@ -107,7 +108,7 @@ def test_half_open_connections_of_a_restarted_follower_are_replaced(build, netwo
 def test_a_session_goes_on_from_a_cut_off_follower_to_another(build, network, spec):
     """Its ephemerals stay: it is only the server that was lost, not the client."""
     net = network(len(spec))
-    ensemble = build(spec, network=net).start()
+    ensemble = build(spec, cfg=CFG, network=net).start()
     client = connect(ensemble[1])
     client.create("/mine", flags=1)
     net.isolate(1)
@@ -127,7 +128,7 @@ def test_a_cut_off_leader_answers_no_fresh_read(build, network, spec):
     if "J" in spec:
         pytest.skip("Java's leaders answer a sync by themselves")
     net = network(len(spec))
-    ensemble = build(spec, network=net).start()
+    ensemble = build(spec, cfg=CFG, network=net).start()
     old = ensemble.leader
     client = wire.Client(old)
     assert client.call(wire.CREATE, wire.create_body("/x", b"1")).err == wire.OK

@@ -25,8 +25,9 @@ LETTERS = {"j": ("java", "3.9.5"), "e": ("java", "3.8.5"), "o": ("oxkeeper", Non
 SUPER_AUTH = b"super:pw"
 SUPER_DIGEST = "super:0bX78nEegDzJM3ju0iLBEJdWzjg="
 
-# Half a second per tick: a silent peer is given up after six seconds, and a busy machine may take as long.
-CFG = {"tickTime": 500, "initLimit": 40, "syncLimit": 12, "maxSessionTimeout": 120_000}
+# Half a second per tick. Only after twenty seconds is a silent peer given up: on a busy machine any may be silent for
+# a while. What waits for the end of one that is cut off, or hangs, asks for less.
+CFG = {"tickTime": 500, "initLimit": 40, "syncLimit": 40, "maxSessionTimeout": 120_000}
 PROPS = {
     "zookeeper.extendedTypesEnabled": "true",
     "zookeeper.DigestAuthenticationProvider.superDigest": SUPER_DIGEST,
