@@ -325,6 +325,10 @@ pub(super) fn identities(config: &mut Config, keys: &mut Lookup<'_>) {
             commands.extend(FOUR_LETTER_COMMANDS.map(str::to_owned));
             break;
         }
+        if !FOUR_LETTER_COMMANDS.contains(&command) {
+            let why = format!("there is no four-letter word {command:?}");
+            keys.warn("4lw.commands.whitelist", &why);
+        }
         whitelist.0.insert(command.to_owned());
     }
     if config.read_only_mode_enabled {

@@ -611,6 +611,13 @@ fn a_star_allows_every_four_letter_word() {
         config.four_letter_whitelist.iter().collect::<Vec<_>>(),
         ["mntr", "ruok", "srvr"]
     );
+    let (_, warnings) = loaded(&sources(&format!(
+        "{MINIMAL}4lw.commands.whitelist=ruok, mntr*\n"
+    )));
+    assert_eq!(
+        warnings,
+        ["zoo.cfg:3: 4lw.commands.whitelist=ruok, mntr*: there is no four-letter word \"mntr*\""]
+    );
 }
 
 #[test]

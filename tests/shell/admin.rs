@@ -112,7 +112,8 @@ fn probes_name_their_checks() {
     let admin = server.admin.unwrap();
     assert_eq!(body(&ask(admin, "GET", "/livez")), "ok");
     let ready = ask(admin, "GET", "/readyz?verbose");
-    let expected = "[+]commit-loop ok\n[+]log-writer ok\n[+]quorum ok\n[+]restore ok\nreadyz check passed\n";
+    let expected =
+        "[+]commit-loop ok\n[+]log-writer ok\n[+]quorum ok\n[+]restore ok\nreadyz check passed\n";
     assert_eq!((status(&ready), body(&ready)), (200, expected));
     let well = ask(admin, "GET", "/healthz?verbose&exclude=data-disk");
     assert!(body(&well).contains("[+]zxid-rollover ok\n"), "{well}");
