@@ -62,7 +62,7 @@ def answers(build, spec):
                        for word, text in words.items()}
         # Sets have a key once something was measured.
         said[role]["keys"] = {key for key in admin.command(own, "monitor")
-                              if not re.search("_learner_handler_qp_|_ack_latency|_per_namespace", key)}
+                              if not re.search(r"_learner_handler_qp_|_ack_latency|of-\d_\w+_per_namespace", key)}
     last = ensemble.leader
     for member in ensemble:
         if member is not last:

@@ -16,7 +16,7 @@ use super::queue::Entry;
 use super::reaper::Reaper;
 use super::status::{EnsembleStatus, LearnerCounts};
 use super::{DiskOp, Input, Output, Replica, no_identities};
-use crate::base::{Epoch, Now, ServerId, SessionId, WallMs, Zxid};
+use crate::base::{Epoch, Now, ServerId, SessionId, WallMs, Zxid, path};
 use crate::prep::WriteRequest;
 use crate::tree::Tree;
 use crate::zab::Proposal;
@@ -159,6 +159,8 @@ impl Replica {
         if let Some(member) = &self.member {
             let WallMs(time) = now.wall;
             tree.set_config(&member.config, member.config_version, time);
+            // A write like any other to Java's metrics.
+            self.measures.wrote(path::CONFIG, member.config.len());
         }
         self.prep.reset(&tree);
         self.standing = match role {
