@@ -604,7 +604,15 @@ public final class CuratorSuite {
             Checks.await("both",
                 () -> second.getCurrentMembers().keySet().equals(Set.of("first", "second")));
             byte[] data = "2".getBytes(UTF_8);
-            second.setThisData(data);
+            // Its cache may know of its znode before it knows that it made it.
+            Checks.await("made", () -> {
+                try {
+                    second.setThisData(data);
+                    return true;
+                } catch (IllegalStateException tooEarly) {
+                    return false;
+                }
+            });
             Checks.await(
                 "data", () -> Arrays.equals(data, first.getCurrentMembers().get("second")));
             relay.shut();
