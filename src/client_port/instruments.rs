@@ -3,13 +3,12 @@
 //! Source: `NIOServerCnxn`, `ZooKeeperServer.processConnectRequest`, `ServerStats.updateLatency`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jute::Op;
 
 use super::touches::touches;
 use crate::base::Stamp;
-use crate::metrics::{LastKey, Metrics, Sampler, Stage};
+use crate::metrics::{LastKey, Metrics, Run, Sampler, Stage};
 use crate::replica::conn::ConnId;
 use crate::replica::outbox::{Lengths, Taken};
 use crate::replica::read_in;
@@ -27,8 +26,9 @@ pub(super) struct ConnInstruments {
     sampler: Sampler,
     began: Stamp,
     bytes_in: u64,
-    /// Operations served here since the batch began, alike ones together.
+    /// Operations served here since the batch began, alike ones together: those before the last, and it.
     reads: Vec<(Option<Op>, u64)>,
+    run: Run<Option<Op>>,
     namespace: LastKey,
     /// Bytes in the outbox that are no answers to requests.
     others: usize,
@@ -44,6 +44,7 @@ impl ConnInstruments {
             began: Stamp::default(),
             bytes_in: 0,
             reads: Vec::new(),
+            run: Run::default(),
             namespace: LastKey::default(),
             others: 0,
         }
@@ -90,9 +91,8 @@ impl ConnInstruments {
 
     /// A read was answered here.
     pub fn read(&mut self, op: Option<Op>, path: Option<&str>, payload: Option<u64>) {
-        match self.reads.last_mut() {
-            Some((last, count)) if *last == op => *count += 1,
-            _ => self.reads.push((op, 1)),
+        if let Some(run) = self.run.add(op) {
+            self.reads.push(run);
         }
         if let (Some(path), Some(payload)) = (path, payload) {
             read_in(&self.metrics, &mut self.namespace, path, payload);
@@ -115,9 +115,10 @@ impl ConnInstruments {
             let handed_over = handed_over as u64;
             metrics.prep_processor_request_queued.add(handed_over);
         }
-        if self.reads.is_empty() {
+        let Some(last) = self.run.take() else {
             return;
-        }
+        };
+        self.reads.push(last);
         self.namespace.flush();
         let took = now() - self.began;
         let mut all = 0;
@@ -127,12 +128,10 @@ impl ConnInstruments {
                 metrics.request_seconds[op].record_many(took, count);
             }
         }
-        metrics.readlatency.record_many(millis(took), all);
-        metrics.stats.latency.record_many(millis(took), all);
+        metrics.readlatency.record_many_ms(took, all);
+        metrics.stats.latency.record_many_ms(took, all);
         let each = took / u32::try_from(all).unwrap_or(u32::MAX);
-        metrics
-            .read_final_proc_time_ms
-            .record_many(millis(each), all);
+        metrics.read_final_proc_time_ms.record_many_ms(each, all);
     }
 
     /// What the outbox held is on its way to the socket.
@@ -167,10 +166,6 @@ impl ConnInstruments {
             self.metrics.request_stage_seconds[Stage::Reply].record_many(took, taken.replies);
         }
     }
-}
-
-fn millis(took: Duration) -> u64 {
-    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod gauge;
 mod histogram;
 mod hot;
 mod number;
+mod run;
 mod spread;
 mod summary;
 mod table;
@@ -33,6 +34,7 @@ pub use gauge::{Fraction, Sizes};
 pub use histogram::{BOUNDS, ByOp, ByStage, Histogram, Stage, Times};
 pub use hot::{HotList, HotPath, HotPaths, HotPicture, Sampler, Touch};
 pub use number::Number;
+pub use run::Run;
 pub use summary::{Batch, LastKey, Lately, SinceReset, Summary, SummarySet};
 pub use table::{Gauges, Metrics};
 

@@ -112,7 +112,12 @@ impl Summary {
 
     /// One more value, in whole milliseconds.
     pub fn record_ms(&self, took: Duration) {
-        self.record(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        self.record(whole_ms(took));
+    }
+
+    /// `count` more of the same value, in whole milliseconds.
+    pub fn record_many_ms(&self, took: Duration, count: u64) {
+        self.record_many(whole_ms(took), count);
     }
 
     fn add(&self, bucket: usize, count: u64, sum: u64) {
@@ -196,6 +201,10 @@ impl Summary {
     }
 }
 
+fn whole_ms(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// What one task recorded for one summary and has not handed over: values of the same bucket cost one addition in all.
 /// For summaries that many threads record at a time.
 #[derive(Clone, Debug)]
@@ -245,7 +254,7 @@ impl Batch {
 
     /// One more value, in whole milliseconds.
     pub fn record_ms(&mut self, took: Duration, summary: &Summary) {
-        self.record(u64::try_from(took.as_millis()).unwrap_or(u64::MAX), summary);
+        self.record(whole_ms(took), summary);
     }
 
     /// Hands everything over to `summary`.

@@ -16,7 +16,7 @@ use super::member::Standing;
 use super::queue::Entry;
 use super::slow::{SlowRequests, Stages};
 use crate::base::{Mono, ServerId, Stamp, WallMs, Zxid};
-use crate::metrics::{Batch, LastKey, Metrics, Stage};
+use crate::metrics::{Batch, LastKey, Metrics, Run, Stage};
 use crate::prep::Exceeded;
 use crate::zab::io::{LinkId, Role};
 use crate::zab::packet::FromLeader;
@@ -122,62 +122,28 @@ struct Applied {
     age: Option<u64>,
 }
 
-/// Equal things in a row.
-#[derive(Debug)]
-struct Run<T> {
-    of: Option<T>,
-    length: u64,
-}
-
-impl<T> Default for Run<T> {
-    fn default() -> Self {
-        Run {
-            of: None,
-            length: 0,
-        }
-    }
-}
-
-impl<T: Copy + PartialEq> Run<T> {
-    /// One more; gives back the run before this one if it is not of the same.
-    fn add(&mut self, one: T) -> Option<(T, u64)> {
-        if self.of == Some(one) {
-            self.length += 1;
-            return None;
-        }
-        let before = self.take();
-        (self.of, self.length) = (Some(one), 1);
-        before
-    }
-
-    fn take(&mut self) -> Option<(T, u64)> {
-        let length = std::mem::take(&mut self.length);
-        self.of.take().map(|one| (one, length))
-    }
-}
-
-fn millis(took: Duration) -> u64 {
-    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
-}
-
 fn record_queue(metrics: &Metrics, (waited, count): (Duration, u64)) {
     metrics.request_stage_seconds[Stage::Queue].record_many(waited, count);
     metrics
         .prep_processor_queue_time_ms
-        .record_many(millis(waited), count);
+        .record_many_ms(waited, count);
 }
 
 fn record_answers(metrics: &Metrics, (answer, count): (Answer, u64)) {
-    let (took, waited) = (millis(answer.took), millis(answer.waited));
+    let (took, waited) = (answer.took, answer.waited);
     if let Some(op) = answer.op {
-        metrics.request_seconds[op].record_many(answer.took, count);
+        metrics.request_seconds[op].record_many(took, count);
     }
     if answer.is_update {
-        metrics.updatelatency.record_many(took, count);
-        metrics.write_commitproc_time_ms.record_many(waited, count);
+        metrics.updatelatency.record_many_ms(took, count);
+        metrics
+            .write_commitproc_time_ms
+            .record_many_ms(waited, count);
     } else {
-        metrics.readlatency.record_many(took, count);
-        metrics.read_commitproc_time_ms.record_many(waited, count);
+        metrics.readlatency.record_many_ms(took, count);
+        metrics
+            .read_commitproc_time_ms
+            .record_many_ms(waited, count);
     }
 }
 

@@ -173,17 +173,8 @@ impl ElectionLinks {
 
     async fn accept(self, listener: TcpListener, unnamed: Arc<Semaphore>) {
         loop {
-            let (stream, remote) = match listener.accept().await {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of file descriptors, most likely.
-                    self.shared.complaints.say(format_args!(
-                        "the election port cannot accept a connection: {error}; trying again"
-                    ));
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
+            let complaints = &self.shared.complaints;
+            let (stream, remote) = ports::accept(&listener, "the election port", complaints).await;
             match unnamed.clone().try_acquire_owned() {
                 Ok(place) => {
                     let links = self.clone();
@@ -469,9 +460,6 @@ async fn hear_initial(stream: &mut TcpStream) -> io::Result<(InitialMessage, Byt
 
 /// Enough for most initial messages.
 const FIRST_WORDS_BYTES: usize = 256;
-
-/// Pause after a failed accept.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a server that was asked to call is not asked again. Its answer is one connect away.
 const TO_CALL_BACK: Duration = Duration::from_millis(500);

@@ -47,11 +47,11 @@ impl LogInstruments {
         let metrics = &self.metrics;
         metrics.sync_processor_queue_size.record(ops as u64);
         for push in pushes {
-            let waited = millis(now - push.at);
+            let waited = now - push.at;
             metrics.sync_processor_request_queued.add(push.records);
             metrics
                 .sync_processor_queue_time_ms
-                .record_many(waited, push.records);
+                .record_many_ms(waited, push.records);
         }
         self.began = now;
     }
@@ -77,7 +77,7 @@ impl LogInstruments {
         let metrics = &self.metrics;
         let records = std::mem::take(&mut self.appended);
         let each = (before - self.began) / u32::try_from(records.max(1)).unwrap_or(u32::MAX);
-        metrics.sync_process_time.record_many(millis(each), records);
+        metrics.sync_process_time.record_many_ms(each, records);
         metrics.sync_processor_batch_size.record(records);
         metrics
             .sync_processor_queue_flush_time_ms
@@ -105,13 +105,9 @@ impl LogInstruments {
             self.metrics.request_stage_seconds[Stage::Log].record_many(took, push.records);
             self.metrics
                 .sync_processor_queue_and_flush_time_ms
-                .record_many(millis(took), push.records);
+                .record_many_ms(took, push.records);
         }
     }
-}
-
-fn millis(took: Duration) -> u64 {
-    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

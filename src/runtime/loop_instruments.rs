@@ -104,7 +104,7 @@ impl LoopInstruments {
         if judged > 0 {
             let each = share(judging, judged);
             metrics.request_stage_seconds[Stage::Prep].record_many(each, judged);
-            metrics.prep_process_time.record_many(millis(each), judged);
+            metrics.prep_process_time.record_many_ms(each, judged);
         }
         if applied == 0 {
             return;
@@ -113,25 +113,24 @@ impl LoopInstruments {
         metrics.request_stage_seconds[Stage::Apply].record_many(each, applied);
         metrics
             .write_final_proc_time_ms
-            .record_many(millis(each), applied);
-        let took = millis(settling);
-        metrics.write_batch_time_in_commit_processor.record(took);
-        metrics.commit_process_time.record(took);
+            .record_many_ms(each, applied);
+        metrics
+            .write_batch_time_in_commit_processor
+            .record_ms(settling);
+        metrics.commit_process_time.record_ms(settling);
         metrics.write_commit_proc_issued.record(applied);
         metrics.read_commit_proc_issued.record(riders);
-        metrics.local_write_committed_time_ms.record_many(took, own);
+        metrics
+            .local_write_committed_time_ms
+            .record_many_ms(settling, own);
         metrics
             .server_write_committed_time_ms
-            .record_many(took, applied.saturating_sub(own));
+            .record_many_ms(settling, applied.saturating_sub(own));
     }
 }
 
 fn share(took: Duration, of: u64) -> Duration {
     took / u32::try_from(of).unwrap_or(u32::MAX)
-}
-
-fn millis(took: Duration) -> u64 {
-    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -231,17 +231,8 @@ impl PeerLinks {
 
     async fn accept(self, listener: TcpListener, unnamed: Arc<Semaphore>) {
         loop {
-            let (stream, remote) = match listener.accept().await {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of file descriptors, most likely.
-                    self.shared.complaints.say(format_args!(
-                        "the quorum port cannot accept a connection: {error}; trying again"
-                    ));
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
+            let complaints = &self.shared.complaints;
+            let (stream, remote) = ports::accept(&listener, "the quorum port", complaints).await;
             let Ok(place) = unnamed.clone().try_acquire_owned() else {
                 self.shared
                     .complain(remote, "too many connections do not register");
@@ -527,9 +518,6 @@ async fn hear_registration(
 
 /// More than any registration needs.
 const REGISTRATION_BYTES: usize = 256;
-
-/// Pause after a failed accept.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Tries to reach a leader. Source: `Learner.LeaderConnector`.
 const DIAL_TRIES: u32 = 5;

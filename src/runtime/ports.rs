@@ -227,6 +227,27 @@ impl Complaints {
     }
 }
 
+/// The next connection to `port`. Where none can be had, most likely for want of file descriptors, says so and tries
+/// again.
+pub async fn accept(
+    listener: &TcpListener,
+    port: &str,
+    complaints: &Complaints,
+) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => complaints.say(format_args!(
+                "{port} cannot accept a connection: {error}; trying again"
+            )),
+        }
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+}
+
+/// Pause after a failed accept.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
 /// Stands for all addresses of the machine.
 const EVERYWHERE: &str = "::";
 

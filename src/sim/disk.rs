@@ -101,6 +101,18 @@ impl SimDisk {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn file(&self, path: &Path, writable: bool) -> io::Result<Box<dyn DiskFile>> {
+        let state = self.state();
+        let (id, boot) = (state.find(path)?, state.boots);
+        let disk = self.clone();
+        Ok(Box::new(SimFile {
+            disk,
+            id,
+            boot,
+            writable,
+        }))
+    }
+
     /// Chooses what a crash does to unsynced writes.
     pub fn set_tear(&self, tear: Tear) {
         self.state().tear = tear;
@@ -344,27 +356,11 @@ fn split(path: &Path) -> (PathBuf, String) {
 
 impl Disk for SimDisk {
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let state = self.state();
-        let (id, boot) = (state.find(path)?, state.boots);
-        let disk = self.clone();
-        Ok(Box::new(SimFile {
-            disk,
-            id,
-            boot,
-            writable: false,
-        }))
+        self.file(path, false)
     }
 
     fn edit(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let state = self.state();
-        let (id, boot) = (state.find(path)?, state.boots);
-        let disk = self.clone();
-        Ok(Box::new(SimFile {
-            disk,
-            id,
-            boot,
-            writable: true,
-        }))
+        self.file(path, true)
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
