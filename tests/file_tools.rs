@@ -135,12 +135,33 @@ fn damage_with_transactions_behind_it_is_cut_off_only_with_consent() {
     fs::write(&file, &bytes).unwrap();
     let refused = oxkeeper(&["log", "--repair"], &file);
     assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        said.contains("after zxid 0x1: ") && !said.contains("starting"),
+        "{said}"
+    );
     assert_eq!(fs::read(&file).unwrap(), bytes);
     text(&oxkeeper(&["log", "--repair", "--accept-loss"], &file));
     assert_eq!(
         objects(&text(&oxkeeper(&["log", "--json"], &file))).len(),
         1
     );
+}
+
+#[test]
+fn a_file_that_is_no_log_is_not_repaired_into_an_empty_one() {
+    let dir = folder();
+    for name in ["version-2/snapshot.23", "zoo.cfg"] {
+        let file = dir.path().join(name);
+        if !file.exists() {
+            fs::write(&file, "dataDir=/data\n").unwrap();
+        }
+        let before = fs::read(&file).unwrap();
+        let refused = oxkeeper(&["log", "--repair", "--accept-loss"], &file);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("Invalid magic number"));
+        assert_eq!(fs::read(&file).unwrap(), before);
+    }
 }
 
 #[test]

@@ -193,6 +193,7 @@ fn tell_gap(out: &mut dyn Write, previous: Option<Zxid>, zxid: Zxid) -> io::Resu
 
 /// Cuts off what follows the last whole record, after a copy was made and synced.
 pub(super) fn repair(out: &mut dyn Write, path: &Path, accept_loss: bool) -> Result<(), Failure> {
+    refuse_others(path)?;
     let mut reader = LogReader::open(&OsDisk, path)?;
     let mut last = None;
     let (offset, what) = loop {
@@ -206,10 +207,17 @@ pub(super) fn repair(out: &mut dyn Write, path: &Path, accept_loss: bool) -> Res
             Err(StorageError::DamagedLog { offset, what, .. }) if accept_loss => {
                 break (offset, what);
             }
-            Err(error @ StorageError::DamagedLog { .. }) => {
+            Err(StorageError::DamagedLog {
+                offset,
+                after,
+                what,
+                ..
+            }) => {
                 let text = format!(
-                    "{error}\nWhole transactions may follow the damage; `--accept-loss` cuts them off too. Look at \
-                     them first with `oxkeeper log`, or copy them with `oxkeeper log --recover`."
+                    "{}: damaged at offset {offset}, after zxid {after}: {what}\nWhole transactions may follow the \
+                     damage; `--accept-loss` cuts them off too. Look at them first with `oxkeeper log`, or copy them \
+                     with `oxkeeper log --recover`.",
+                    path.display()
                 );
                 return Err(Failure::new(UNEXPECTED, text));
             }
@@ -237,6 +245,15 @@ pub(super) fn repair(out: &mut dyn Write, path: &Path, accept_loss: bool) -> Res
         )?;
     }
     Ok(())
+}
+
+/// A log may have lost its header, but what is not even named like one is some other file.
+fn refuse_others(path: &Path) -> Result<(), Failure> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    match names::parse_log(&name) {
+        Some(_) => Ok(()),
+        None => open(&OsDisk, path).map(|_| ()),
+    }
 }
 
 /// Copies a file beside itself, durably, under a name that no server takes for one of its own.

@@ -93,7 +93,10 @@ fn out_of_reach(manifest: &Manifest, wanted: String) -> BackupError {
     let ranges: Vec<_> = manifest.chains.iter().map(range).collect();
     BackupError::OutOfReach {
         wanted,
-        what: format!("it reaches from {}", ranges.join(" and from ")),
+        what: format!(
+            "it reaches from {} (`oxkeeper backup list` says from when to when)",
+            ranges.join(" and from ")
+        ),
     }
 }
 
