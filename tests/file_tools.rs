@@ -201,3 +201,38 @@ fn purge_says_so_when_there_is_nothing_it_could_purge() {
     let right = purge(dir.path());
     assert!(right.status.success() && right.stderr.is_empty());
 }
+
+#[test]
+fn output_that_nobody_reads_ends_no_command() {
+    let dir = folder();
+    let cfg = dir.path().join("zoo.cfg");
+    fs::write(
+        &cfg,
+        format!("dataDir={}\nclientPort=0\n", dir.path().display()),
+    )
+    .unwrap();
+    let cfg = cfg.to_str().unwrap();
+    let data = dir.path().to_str().unwrap();
+    for words in [
+        &["config", "check", cfg][..],
+        &["config", "reference"],
+        &["completions", "bash"],
+        &["doctor", data],
+        &["version"],
+        &[
+            "snapshot",
+            "--json",
+            &format!("{data}/version-2/snapshot.23"),
+        ],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_oxkeeper"));
+        let done = command.args(words).stdout(writer).output().unwrap();
+        assert_eq!(
+            (done.status.code(), &*done.stderr),
+            (Some(0), &b""[..]),
+            "{words:?}"
+        );
+    }
+}

@@ -1,5 +1,9 @@
 //! The command line.
 
+// First, for its macros to be known below.
+#[macro_use]
+mod stdout;
+
 mod args;
 mod ask;
 pub(crate) mod backup;
