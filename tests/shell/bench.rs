@@ -318,7 +318,7 @@ fn a_stall_is_seen_while_it_lasts_and_counts_for_each_request_that_was_due() {
 fn a_server_that_is_gone_for_good_ends_the_run_with_a_report() {
     let server = server();
     let relay = Relay::start(server.address, Fate::Break(usize::MAX));
-    let line = "--work get --seconds 6 --connections 2 --warmup 0 --interval 0.1 --session-timeout 6000 --json";
+    let line = "--work get --seconds 4 --connections 2 --warmup 0 --interval 0.1 --session-timeout 3000 --json";
     let mut running = Running(command(relay.address, line).spawn().unwrap());
     let mut said = BufReader::new(running.0.stderr.take().unwrap());
     let mut progress = String::new();

@@ -21,7 +21,7 @@ fn a_server_without_a_configuration_is_scraped() {
         "\nznode_count 6.0\n",
         "\nnum_alive_connections ",
         "\nprocess_resident_memory_bytes ",
-        "\noxkeeper_memory_bytes{owner=\"znodes\"} ",
+        "\noxkeeper_memory_bytes{owner=\"znodes\",} ",
         "# TYPE readlatency summary\n",
         "# TYPE proposal_count counter\n",
         "\noxkeeper_recovering 0.0\n",

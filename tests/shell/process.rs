@@ -184,7 +184,7 @@ fn while_it_recovers_prometheus_scrapes_the_process_and_how_far_it_is() {
     let metrics = program.recovering();
     let scrape = || body(&ask(metrics, "GET", "/metrics")).to_owned();
     let mut scraped = scrape();
-    let at = "\noxkeeper_recovery_read_bytes{file=\"snapshot.5\"} 0.0\n";
+    let at = "\noxkeeper_recovery_read_bytes{file=\"snapshot.5\",} 0.0\n";
     // The thread that recovers comes to that file at its own time.
     while !scraped.contains(at) {
         std::thread::yield_now();
