@@ -1,5 +1,6 @@
 //! Words everyone speaks: zxids, ids, paths, points in time.
 
+pub mod flaw;
 mod ids;
 pub mod java_map;
 mod java_random;

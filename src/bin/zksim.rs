@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
+use oxkeeper::base::flaw::Flaw;
 use oxkeeper::sim::{Coverage, Options, Plan, Report, run};
 use oxkeeper::zab::mistake::Mistake;
 
@@ -28,6 +29,9 @@ struct Args {
     /// Puts a known mistake back, by its name in `zab::mistake`.
     #[arg(long, value_parser = mistake)]
     mistake: Option<Mistake>,
+    /// The same, of what is around the protocol: by its name in `base::flaw`.
+    #[arg(long, value_parser = flaw)]
+    flaw: Option<Flaw>,
     /// Sends databases to servers, to be restored, far more often than the seeds say.
     #[arg(long)]
     restores: bool,
@@ -50,6 +54,12 @@ fn mistake(name: &str) -> Result<Mistake, String> {
     found.copied().ok_or_else(all)
 }
 
+fn flaw(name: &str) -> Result<Flaw, String> {
+    let found = Flaw::ALL.iter().find(|flaw| format!("{flaw:?}") == name);
+    let all = || format!("known are {:?}", Flaw::ALL);
+    found.copied().ok_or_else(all)
+}
+
 /// What all seeds together gave.
 #[derive(Default)]
 struct Sum {
@@ -69,6 +79,7 @@ fn main() -> ExitCode {
     let sum = Mutex::new(Sum::default());
     let options = Options {
         mistake: args.mistake,
+        flaw: args.flaw,
         print: args.verbose,
         change: args.restores.then_some(Plan::restore_often),
         ..Options::default()

@@ -17,6 +17,7 @@ use super::learning::Asked;
 use super::outbox::Wakes;
 use super::queue::{Entry, Mark, Session, Wait};
 use super::{Replica, body, no_identities};
+use crate::base::flaw::Flaw;
 use crate::base::{Now, SessionId};
 use crate::prep::WriteRequest;
 use crate::session::password;
@@ -93,6 +94,11 @@ impl Replica {
             wait,
             large: None,
         });
+        if Flaw::WelcomeBeforeAgreed.is_made()
+            && let Some(entry) = session.queue.front()
+        {
+            welcome(&entry.conn, &session.lane, read_only, &mut self.wakes);
+        }
         self.sessions.insert(id, session);
         if !orders {
             self.forward(id, 0, Op::CreateSession, body::of(&request), None);
@@ -183,6 +189,9 @@ impl Replica {
 
 /// Tells the client its session; from now on the connection takes requests.
 pub(super) fn welcome(conn: &Conn, lane: &Arc<Lane>, read_only: Option<bool>, wakes: &mut Wakes) {
+    if Flaw::WelcomeBeforeAgreed.is_made() && conn.lane.get().is_some() {
+        return;
+    }
     let (_, timeout) = lane.last_heard();
     let response = ConnectResponse {
         timeout: i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX),

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use jute::proto::{MultiHeader, ReplyHeader};
-use jute::txn::{CreateSessionTxn, LoggedTxn, Txn, TxnDigest};
+use jute::txn::{CreateSessionTxn, ErrorTxn, LoggedTxn, Txn, TxnDigest};
 use jute::{ErrorCode, Op, OpCode, Writer};
 
 use super::conn::Conn;
@@ -14,6 +14,7 @@ use super::member::Standing;
 use super::queue::{Entry, Match, Wait};
 use super::slow::Slow;
 use super::{Replica, handshake};
+use crate::base::flaw::Flaw;
 use crate::base::{Mono, Now, SessionId, Zxid};
 use crate::prep::DIGEST_VERSION;
 use crate::tree::{Applied, Outcome, Tree};
@@ -83,7 +84,13 @@ impl Replica {
         let Proposal { zxid, txn, .. } = proposal;
         let mut changes = Vec::new();
         self.measure_apply(now, &txn);
-        let applied = tree.apply(&txn.header, &txn.txn, &mut changes);
+        let forgets = Flaw::EphemeralsStayOnLearners.is_made()
+            && self.standing == Standing::Learning
+            && matches!(txn.txn, Txn::CloseSession(_));
+        let applied = match forgets {
+            true => tree.apply(&txn.header, &Txn::Error(ErrorTxn { err: 0 }), &mut changes),
+            false => tree.apply(&txn.header, &txn.txn, &mut changes),
+        };
         let pending = self.prep.outstanding();
         self.prep.applied(zxid);
         self.measures.settled((pending, self.prep.outstanding()));

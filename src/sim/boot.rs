@@ -25,7 +25,7 @@ use crate::zab::quorum::{QuorumSystem, Quorums};
 /// How far log files grow ahead: little, so that files are small.
 const PREALLOCATE: u64 = 512;
 
-fn log_options() -> LogOptions {
+pub(super) fn log_options() -> LogOptions {
     LogOptions {
         preallocate_bytes: PREALLOCATE,
         ..LogOptions::default()

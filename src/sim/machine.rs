@@ -268,7 +268,7 @@ impl World {
 
     /// A machine loses its power, maybe in the middle of a write.
     pub(super) fn cut_power(&mut self, server: ServerId) {
-        let cut_at = self.rng.random_range(0..12);
+        let cut_at = self.rng.random_range(0..self.plan.power_steps);
         let Some(machine) = self.servers.get_mut(&server) else {
             return;
         };

@@ -43,6 +43,8 @@ pub struct Plan {
     pub drift: f64,
     /// Whether the first epoch is nearly used up when the ensemble begins.
     pub rollover: bool,
+    /// The power fails before one of so many changes of a disk that are under way: the fewer, the more writes it tears.
+    pub power_steps: u64,
     /// For how long things go wrong.
     pub faulty: Us,
     /// Mean time between two faults.
@@ -157,6 +159,7 @@ impl Plan {
             link_budget: 2 * history.bytes + *pick(rng, &[32 << 10, 256 << 10]),
             drift: *pick(rng, &[0.0, 0.01, 0.05]),
             rollover: rng.random_bool(0.05),
+            power_steps: 12,
             faulty: faulty_s * 1_000_000,
             fault_gap: *pick(rng, &[150_000, 400_000, 1_000_000, 3_000_000]),
             faults: Plan::mixture(rng),

@@ -8,6 +8,7 @@ use super::coverage::Coverage;
 use super::plan::Plan;
 use super::shell::Slip;
 use super::{Broken, Us, World};
+use crate::base::flaw::{Flaw, Making};
 use crate::zab::mistake::Mistake;
 
 /// How to run a seed.
@@ -17,6 +18,8 @@ pub struct Options {
     pub mistake: Option<Mistake>,
     /// A mistake of what stands around the replicas.
     pub slip: Option<Slip>,
+    /// A mistake of what is around the protocol, in every server.
+    pub flaw: Option<Flaw>,
     /// Changes what the seed has drawn.
     pub change: Option<fn(&mut Plan)>,
     /// Remembers what happened last.
@@ -53,6 +56,7 @@ const EXPIRY: Us = 60_000_000;
 
 /// Runs `seed`; a panic is a finding like any other.
 pub fn guarded(seed: u64, options: &Options) -> Report {
+    let _making = Making::begin(options.flaw);
     let mut world = World::new(seed, options);
     let caught = catch_unwind(AssertUnwindSafe(|| world.run_whole()));
     if let Err(panic) = caught {

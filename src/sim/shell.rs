@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use rand::Rng;
 
+use super::boot::log_options;
 use super::machine::{Message, recover_options, snapshot_options};
 use super::net::{ACCEPTOR, DIALLER, Wire, shown};
 use super::queue::Event;
@@ -48,6 +49,8 @@ pub enum Slip {
     InstallNothing,
     /// 2307, 2354: epochs are reported and not written.
     EpochsInMemory,
+    /// 2247, 4882: a sync that failed is taken for done.
+    FailedSyncIgnored,
 }
 
 enum Batch {
@@ -123,8 +126,13 @@ impl Chain {
                         outcome.1 = true;
                     }
                 }
-                if self.slip != Some(Slip::LogBeforeSync) {
-                    self.log.sync()?;
+                if self.slip != Some(Slip::LogBeforeSync)
+                    && let Err(error) = self.log.sync()
+                {
+                    if self.slip != Some(Slip::FailedSyncIgnored) {
+                        return Err(error);
+                    }
+                    self.log = LogWriter::new(disk.clone(), dirs.log.clone(), log_options());
                 }
                 self.durable = outcome.0;
                 let (upto, snapshot_due) = outcome;

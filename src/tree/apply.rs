@@ -3,6 +3,7 @@
 use super::payload::Edit;
 use super::slot::NONE;
 use super::{AclList, Applied, CONTAINER, Change, ChangeKind, Outcome, Tree, Znode, ttl_owner};
+use crate::base::flaw::Flaw;
 use crate::base::{SessionId, Zxid, path};
 use jute::data::{Acl, Stat, StatPersisted};
 use jute::txn::{CloseSessionTxn, CreateTxn, SetAclTxn, SetDataTxn, Txn, TxnHeader};
@@ -84,6 +85,15 @@ impl Tree {
     ) -> Applied {
         self.end_abandoned_view();
         let applied = match txn {
+            #[cfg(any(test, feature = "sim"))]
+            Txn::Multi(txns)
+                if Flaw::PositionAmidMulti.is_made()
+                    && matches!(heard, Heard::Nobody)
+                    && self.journal.is_empty() =>
+            {
+                // As if the snapshot below had been taken behind its first part, and were named after it.
+                Applied::Multi(self.multi(header, &txns[..txns.len().min(1)], heard))
+            }
             Txn::Multi(txns) => Applied::Multi(self.multi(header, txns, heard)),
             txn => Applied::One(self.one(header, txn, heard)),
         };
@@ -362,14 +372,16 @@ impl Tree {
         let listed = close
             .and_then(|close| close.paths.as_deref())
             .unwrap_or_default();
+        let keeps_pzxid = Flaw::ReplayedEndsKeepPzxid.is_made() && matches!(heard, Heard::Nobody);
+        let zxid = if keeps_pzxid { 0 } else { header.zxid };
         for path in listed {
             // Gone already where a snapshot caught the deletion.
-            let _ = self.delete(path, header.zxid, heard);
+            let _ = self.delete(path, zxid, heard);
         }
         let others: Vec<u32> = self.owners.of(session).collect();
         for at in others {
             let path = Str::from(self.path_of(Znode(at)));
-            let _ = self.delete(&path, header.zxid, heard);
+            let _ = self.delete(&path, zxid, heard);
         }
         self.sessions.remove(&session.0);
     }

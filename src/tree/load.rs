@@ -3,6 +3,7 @@
 use super::index;
 use super::slot::{NONE, ROOT};
 use super::{Tree, TreeOptions, Znode};
+use crate::base::flaw::Flaw;
 use crate::base::{Zxid, path};
 use jute::data::{Acl, StatPersisted};
 
@@ -86,6 +87,17 @@ impl Loader {
         if acl == i64::MAX {
             return Err(LoadError::AclId(acl));
         }
+        let forgotten;
+        let stat = match Flaw::CountersNotRestored.is_made() {
+            true => {
+                forgotten = StatPersisted {
+                    cversion: 0,
+                    ..stat.clone()
+                };
+                &forgotten
+            }
+            false => stat,
+        };
         if path.is_empty() {
             if self.tree.slab.len() > 0 {
                 return Err(LoadError::Twice(path.to_owned()));

@@ -110,6 +110,10 @@ impl Core {
             true => self.delivered,
             false => self.history.last(),
         };
+        let zxid = match self.errs(Mistake::VoteWithMarker) {
+            true => zxid.max(Zxid::first_of(self.accepted)),
+            false => zxid,
+        };
         match self.trusted || zxid > Zxid::ZERO {
             true => Position {
                 zxid,

@@ -53,11 +53,21 @@ pub enum Mistake {
     RestoredEpochsForgotten,
     /// 1551: what an observer hears between its snapshot and UPTODATE is dropped.
     ObserverDropsDuringSync,
+    /// 790: a server that only promised to follow in an epoch votes as if it had that epoch's history.
+    VoteWithMarker,
+    /// 1549: a learner applies what is proposed, agreed or not; so its memory and its snapshots hold it.
+    DeliverWhenProposed,
+    /// 2846: a learner that synchronizes is told that all of the log is agreed on.
+    AgreedTooEarly,
+    /// 508: a learner that synchronizes is not told that its history is agreed on.
+    SyncWithoutCommits,
+    /// 4352: a learner gets what memory holds, although what it misses reaches further back.
+    MemoryTakenForWhole,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Mistake; 23] = [
+    pub const ALL: [Mistake; 28] = [
         Mistake::EpochBeforeHistory,
         Mistake::AnswerBeforeEpoch,
         Mistake::AckBeforeSync,
@@ -81,5 +91,10 @@ impl Mistake {
         Mistake::RestoreInPlace,
         Mistake::RestoredEpochsForgotten,
         Mistake::ObserverDropsDuringSync,
+        Mistake::VoteWithMarker,
+        Mistake::DeliverWhenProposed,
+        Mistake::AgreedTooEarly,
+        Mistake::SyncWithoutCommits,
+        Mistake::MemoryTakenForWhole,
     ];
 }

@@ -2,6 +2,7 @@
 
 use super::reader::holds_a_record;
 use crate::base::Zxid;
+use crate::base::flaw::Flaw;
 use crate::storage::{Disk, DiskFile, StorageError, names};
 use bytes::{BufMut, BytesMut};
 use jute::Wire;
@@ -222,6 +223,9 @@ impl LogWriter {
             "{} records are not written",
             self.waiting
         );
+        if Flaw::WriterBehindTheCut.is_made() {
+            return;
+        }
         (self.previous, self.old) = (None, None);
         if let Some(log) = self.file.take()
             && !self.roll_next

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::{Decision, Effect, Election, FINALIZE_WAIT, LearnerType, Position};
+use crate::base::flaw::Flaw;
 use crate::base::{Epoch, Mono, ServerId, Zxid};
 use crate::zab::timer::Timer;
 use crate::zab::vote::{Choice, NOTIFICATION_VERSION, ServerState, Vote};
@@ -240,13 +241,16 @@ impl Election {
             return;
         };
         let (initial, proposal) = (run.initial, run.proposal);
-        if initial.zxid == UNTRUSTED || n.choice.zxid == UNTRUSTED || n.round < self.round {
+        if initial.zxid == UNTRUSTED
+            || n.choice.zxid == UNTRUSTED
+            || (n.round < self.round && !Flaw::VotesOfOtherRoundsCount.is_made())
+        {
             return; // An older round was answered when it came.
         }
         let behind = n.round > self.round;
         let standing = if behind { initial } else { proposal };
         let adopted = self.better(n.choice, standing);
-        self.round = n.round;
+        self.round = self.round.max(n.round);
         if let Some(run) = &mut self.run {
             if behind {
                 run.votes.clear();
@@ -262,7 +266,10 @@ impl Election {
             return;
         };
         run.votes.insert(from, Vote { version: 0, ..n });
-        let supporters = supporters(&run.votes, &run.proposed(round));
+        let supporters = match Flaw::VotesOfOtherRoundsCount.is_made() {
+            true => run.votes.keys().copied().collect(),
+            false => supporters(&run.votes, &run.proposed(round)),
+        };
         if self.quorums.reached_by(&supporters) {
             run.wait = Wait::Finalize;
             run.rearm = true;

@@ -57,6 +57,14 @@ impl Leader {
             true => SyncPlan::choose(self.position(core), self.position(core), &core.history, log),
             false => SyncPlan::choose(last, self.position(core), &core.history, log),
         };
+        let plan = match core.errs(Mistake::MemoryTakenForWhole) && plan.opening == Opening::Snap {
+            true => SyncPlan {
+                opening: Opening::Diff(core.history.last()),
+                resume_after: last.max(core.history.base()),
+                ..plan
+            },
+            false => plan,
+        };
         let plan = match core.options.tuning.force_snapshot {
             true => SyncPlan::snapshot(self.position(core)),
             false => plan,
@@ -232,7 +240,9 @@ impl Leader {
     fn send_agreed(&self, core: &mut Core, link: LinkId, record: &Logged) {
         let (zxid, txn) = (record.zxid, record.txn.clone());
         self.send(core, link, FromLeader::Proposal { zxid, txn });
-        self.send(core, link, FromLeader::Commit(zxid));
+        if !core.errs(Mistake::SyncWithoutCommits) {
+            self.send(core, link, FromLeader::Commit(zxid));
+        }
     }
 
     /// Sends the rest and NEWLEADER, all at once: from here on the learner misses nothing.
@@ -259,6 +269,10 @@ impl Leader {
                     link,
                     packet: FromLeader::Proposal { zxid, txn },
                 });
+                if core.errs(Mistake::AgreedTooEarly) {
+                    let packet = FromLeader::Commit(zxid);
+                    core.owe(Effect::ToLearner { link, packet });
+                }
             }
         }
         if !core.errs(Mistake::NewLeaderTooEarly) {

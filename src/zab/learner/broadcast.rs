@@ -18,6 +18,11 @@ impl Learner {
             FromLeader::Proposal { zxid, txn } => {
                 let proposal = self.next(core, zxid, txn)?;
                 core.take(proposal);
+                if core.errs(Mistake::DeliverWhenProposed)
+                    && let Some(proposal) = core.tail.pop_front()
+                {
+                    core.deliver(proposal);
+                }
                 if core.errs(Mistake::AckBeforeSync) {
                     self.acknowledge(core, zxid);
                 }

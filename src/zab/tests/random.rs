@@ -335,6 +335,7 @@ const FOUND_WITHIN: &[(Mistake, u64, u64)] = &[
     (Mistake::AcksSurviveTruncation, 1, 150),
     (Mistake::CounterRunsOver, 6, 2),
     (Mistake::ObserverDropsDuringSync, 3, 60),
+    (Mistake::VoteWithMarker, 0, 2),
 ];
 
 #[test]
