@@ -309,14 +309,10 @@ impl Sketch {
         self.all += weight;
         let (kept, rest) = path.split_at(kept_bytes(path));
         let hash = hash(kept, rest.is_empty());
-        let found = self
-            .hashes
-            .iter()
-            .zip(&self.counts)
-            .position(|(of, count)| {
-                let known = count.path.strip_prefix(kept);
-                *of == hash && known == Some(if rest.is_empty() { "" } else { ELLIPSIS })
-            });
+        let end = if rest.is_empty() { "" } else { ELLIPSIS };
+        let mut known = self.hashes.iter().zip(&self.counts);
+        let found =
+            known.position(|(of, count)| *of == hash && count.path.strip_prefix(kept) == Some(end));
         let at = found.unwrap_or_else(|| {
             let at = self.place(limit);
             if let (Some(of), Some(count)) = (self.hashes.get_mut(at), self.counts.get_mut(at)) {
@@ -325,9 +321,7 @@ impl Sketch {
                 (count.seen, count.variance) = (0.0, 0.0);
                 count.path.clear();
                 count.path.push_str(kept);
-                if !rest.is_empty() {
-                    count.path.push_str(ELLIPSIS);
-                }
+                count.path.push_str(end);
             }
             at
         });
@@ -344,9 +338,14 @@ impl Sketch {
             self.counts.push(Count::default());
             return self.counts.len() - 1;
         }
-        let numbered = self.counts.iter().enumerate();
-        let least = numbered.min_by(|(_, a), (_, b)| a.most().total_cmp(&b.most()));
-        least.map_or(0, |(at, _)| at)
+        let (mut place, mut least) = (0, f64::INFINITY);
+        for (at, count) in self.counts.iter().enumerate() {
+            let most = count.most();
+            if most < least {
+                (place, least) = (at, most);
+            }
+        }
+        place
     }
 
     /// Everything counts for a part of what it did.
