@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <zookeeper/zookeeper.h>
 
-enum { SESSION_MS = 10000, SHORT_SESSION_MS = 5000, DEADLINE_MS = 60000, EVENTS = 64, PATH = 256 };
+enum { SESSION_MS = 40000, SHORT_SESSION_MS = 5000, DEADLINE_MS = 60000, EVENTS = 64, PATH = 256 };
 
 /* A connected client and the watch events it was told of, oldest first. */
 struct client {

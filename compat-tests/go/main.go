@@ -12,7 +12,7 @@ import (
 	"github.com/go-zookeeper/zk"
 )
 
-const session = 10 * time.Second
+const session = 40 * time.Second
 
 // short enough to wait for its end; no pause of a busy machine may take as long.
 const short = 5 * time.Second

@@ -6,7 +6,7 @@ from harness.suites import go_program, run_checks
 
 @pytest.fixture
 def server_options():
-    return {"cfg": {"tickTime": 500}, "props": {"zookeeper.extendedTypesEnabled": "true"}}
+    return {"cfg": {"tickTime": 500, "maxSessionTimeout": 60_000}, "props": {"zookeeper.extendedTypesEnabled": "true"}}
 
 
 def test_go_suite(server):

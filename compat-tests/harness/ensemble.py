@@ -372,9 +372,12 @@ class Network:
     sender is told a link address that nobody has. Needs root and the `ip` program.
     """
 
+    # What the names of its devices begin with.
+    PREFIX = "ox"
+
     def __init__(self, size):
         self._size = size
-        self._tag = f"ox{os.getpid() % 100_000}"
+        self._tag = f"{self.PREFIX}{os.getpid() % 100_000}"
         self._bridge = f"{self._tag}b"
         self._subnet = f"10.{64 + os.getpid() % 64}.{os.getpid() // 64 % 256}"
         self._cuts = set()

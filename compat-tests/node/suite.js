@@ -8,7 +8,7 @@ const zookeeper = require('node-zookeeper-client');
 
 const { ACL, CreateMode, Exception, Id, Permission } = zookeeper;
 const DEADLINE_MS = 60000;
-const SESSION_MS = 10000;
+const SESSION_MS = 40000;
 // Short enough to wait for its end; no pause of a busy machine may take as long.
 const SHORT_SESSION_MS = 5000;
 const server = process.argv[2];

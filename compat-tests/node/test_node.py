@@ -6,7 +6,7 @@ from harness.suites import node_program, run_checks
 
 @pytest.fixture
 def server_options():
-    return {"cfg": {"tickTime": 500}}
+    return {"cfg": {"tickTime": 500, "maxSessionTimeout": 60_000}}
 
 
 def test_node_suite(server):

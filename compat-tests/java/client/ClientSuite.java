@@ -30,7 +30,7 @@ import org.apache.zookeeper.server.auth.DigestAuthenticationProvider;
 
 /** ZooKeeper's own Java client, every call of it. */
 public final class ClientSuite {
-    private static final int SESSION_MS = 10_000;
+    private static final int SESSION_MS = 40_000;
     /** Short enough to wait for its end; no pause of a busy machine may take as long. */
     private static final int SHORT_SESSION_MS = 5_000;
     private static String server;

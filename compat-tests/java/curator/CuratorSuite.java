@@ -55,7 +55,7 @@ import org.apache.zookeeper.CreateMode;
  * chroot.
  */
 public final class CuratorSuite {
-    private static final int SESSION_MS = 10_000;
+    private static final int SESSION_MS = 40_000;
     /** Short enough to wait for its end; no pause of a busy machine may take as long. */
     private static final int SHORT_SESSION_MS = 6_000;
     private static final long WAIT = Checks.DEADLINE_MS;

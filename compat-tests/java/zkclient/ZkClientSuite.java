@@ -19,7 +19,7 @@ import org.apache.zookeeper.data.Stat;
 /** com.101tec:zkclient on an old Java client (see pom.xml). */
 public final class ZkClientSuite {
     private static final int CONNECT_MS = (int) Checks.DEADLINE_MS;
-    private static final int SESSION_MS = 10_000;
+    private static final int SESSION_MS = 40_000;
     /** Short enough to wait for its end; no pause of a busy machine may take as long. */
     private static final int SHORT_SESSION_MS = 5_000;
     private static String server;
