@@ -11,6 +11,7 @@ import re
 import select
 import subprocess
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -195,7 +196,7 @@ def test_a_terminal_shows_the_same_session(beginning, tmp_path):
 
 @pytest.mark.standalone
 def test_a_pipe_gets_the_same_session(beginning):
-    sessions = {}
+    sessions, states = {}, {}
     for shell in SHELLS:
         command, address = beginning(shell)
         typed = "".join(line + "\n" for line in [*COMMANDS, "get /none"])
@@ -208,7 +209,11 @@ def test_a_pipe_gets_the_same_session(beginning):
         )
         out, events = masked(done.stdout, address)
         err, _ = masked(done.stderr, address)
-        sessions[shell] = (out, err, events, done.returncode)
+        states[shell] = Counter(event for event in events if event[1] == "None")
+        watches = [event for event in events if event[1] != "None"]
+        sessions[shell] = (out, err, watches, done.returncode)
+    # Each connection of upstream's has a thread that tells of its beginning and end: when it comes to it, if it does.
+    assert states["upstream"] <= states["ours"]
     for ours, upstream in zip(sessions["ours"], sessions["upstream"]):
         assert ours == upstream
     assert sessions["ours"][3] == 1  # of the last command
